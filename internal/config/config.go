@@ -1,0 +1,176 @@
+package config
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+)
+
+// A Config is a whole configuration that was found to be right. Its values are
+// ready for use: parsed, masked, defaults and profiles filled in.
+type Config struct {
+	Node     string
+	StateDir string // reserved by the schema; empty: keep nothing
+	BGP      BGP
+	Drain    Drain
+	VIPs     []VIP // in the order of the file
+	HTTP     HTTP
+	Log      Log
+}
+
+// BGP is the speaker and how routes look that are given to it.
+type BGP struct {
+	Enabled         bool
+	Speaker         Speaker
+	Address         string // of gobgpd's API: host:port or unix:///path
+	API             API
+	TLS             *TLS // nil: plaintext
+	LocalAS         uint32
+	RouterID        netip.Addr
+	ListenPort      int // -1: don't listen
+	ListenAddresses []netip.Addr
+	Manage          bool
+	Announce        Announce // on every route
+	Neighbors       []Neighbor
+}
+
+// Speaker is the kind of BGP daemon.
+type Speaker string
+
+// The speakers: gobgpd beside vipd, or GoBGP within it.
+const (
+	SpeakerGoBGP    Speaker = "gobgp"
+	SpeakerEmbedded Speaker = "embedded"
+)
+
+// API is a GoBGP API version.
+type API string
+
+// The APIs; APIAuto asks the daemon.
+const (
+	APIAuto API = "auto"
+	APIv3   API = "v3"
+	APIv4   API = "v4"
+)
+
+// TLS names the files of a TLS client; each was seen to be readable.
+type TLS struct {
+	CAFile, CertFile, KeyFile, ServerName string
+	SkipVerify                            bool
+}
+
+// Announce is the path attributes of a route.
+type Announce struct {
+	Communities      []uint32    // RFC 1997
+	LargeCommunities [][3]uint32 // RFC 8092
+	MED              *uint32
+	LocalPref        *uint32
+	ASPathPrepend    uint8
+	NextHop4         netip.Addr // zero: the speaker's own towards each neighbor
+	NextHop6         netip.Addr
+}
+
+// A Neighbor is a BGP peer to give to a managed speaker.
+type Neighbor struct {
+	Address         netip.Addr
+	RemoteAS        uint32
+	Description     string
+	Port            uint16
+	LocalAddress    netip.Addr // zero: the kernel's choice
+	Password        string     // read from password_file
+	HoldTime        time.Duration
+	MultihopTTL     uint8
+	AddPathsSendMax uint8
+	Passive         bool
+	GracefulRestart time.Duration // restart time; 0: off
+	Export          Export
+}
+
+// Export is a neighbor's own policy.
+type Export struct {
+	Allow, Deny      []netip.Prefix
+	Communities      []uint32
+	LargeCommunities [][3]uint32
+	MED              *uint32
+	ASPathPrepend    uint8
+}
+
+// Drain is how to leave.
+type Drain struct {
+	PreferOthers time.Duration
+	GracePeriod  time.Duration
+}
+
+// A VIP is a prefix with its policy and backends.
+type VIP struct {
+	Name          string
+	Prefix        netip.Prefix
+	MinHealthy    Threshold
+	HoldDown      time.Duration
+	Announce      Announce // with bgp's merged in: what the route carries
+	Degraded      []Degraded
+	LinkBandwidth LinkBandwidth
+	Backends      []Backend
+}
+
+// A Threshold is a number of backends or a percentage of weight.
+type Threshold struct{ Count, Percent int }
+
+// Degraded is what is announced instead below a threshold; sorted, lowest first.
+type Degraded struct {
+	Below    Threshold
+	Announce Announce // merged: what the route carries at this level
+}
+
+// LinkBandwidth announces capacity; PerWeight 0 is off.
+type LinkBandwidth struct {
+	PerWeight float64 // bytes per second of one unit of weight
+	Settle    time.Duration
+}
+
+// A Backend is a server with the check that it is asked by.
+type Backend struct {
+	Name    string // default: its address
+	Address string // host:port, as written
+	Weight  int
+	Check   Check
+}
+
+// A Check is how a backend's health is asked.
+type Check struct {
+	Name           string // its key in checks, for messages
+	Kind           string // tcp, http, https
+	Interval       time.Duration
+	Timeout        time.Duration
+	Rise, Fall     int
+	Watch          bool
+	Port           uint16 // instead of the backend's; 0: the backend's
+	Send           []byte // tcp
+	Expect         *regexp.Regexp
+	Method         string // http from here
+	Host           string
+	Path           string
+	Headers        []Header // sorted by name
+	ExpectStatus   []StatusRange
+	ExpectBody     string
+	ExpectBodyRE   *regexp.Regexp
+	FollowRedirect bool
+	TLS            *TLS // nil for kinds without
+}
+
+// A Header is one header line of a request.
+type Header struct{ Name, Value string }
+
+// A StatusRange is a range of HTTP status codes, both ends in.
+type StatusRange struct{ From, To int }
+
+// HTTP is where metrics and health are served.
+type HTTP struct {
+	Listen string // host:port; empty: nowhere
+}
+
+// Log is how much is logged and in which form.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // json, console
+}
