@@ -1,6 +1,9 @@
 package healthloop
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Inputs is all that a decision on one VIP depends on, besides its policy and
 // the time.
@@ -13,14 +16,8 @@ type Inputs struct {
 	Last Intent
 	// HoldUntil ends the hold-down after a withdrawal by the checks.
 	HoldUntil time.Time
-	// CapacitySince is when the healthy capacity was last lower than now.
+	// CapacitySince is when the capacity to announce was last lower than now.
 	CapacitySince time.Time
-}
-
-// A Tally counts a VIP's backends. Those of weight 0 are in none of its fields.
-type Tally struct {
-	Healthy, Unknown, Total                   int
-	HealthyWeight, UnknownWeight, TotalWeight int
 }
 
 // An Override is the operator's word on a VIP.
@@ -95,3 +92,121 @@ func (s State) String() string {
 	}
 	return "undecided"
 }
+
+// Decide says what the network should see for a VIP now, and why. The first
+// rule that applies wins; docs/decisions.md has a sentence for each.
+func Decide(p Policy, in Inputs, now time.Time) Intent {
+	counted := fmt.Sprintf("%s (minimum %s)", in.Tally, p.MinHealthy)
+	word := in.Override.at(now)
+	switch {
+	case in.Drain.Phase == Withdrawing:
+		return withdraw("draining" + because(in.Drain.Reason))
+	case word == ForceWithdraw:
+		return withdraw(in.Override.text()).again(in.Override.Until)
+	case word == ForceAdvertise:
+		return advertise(p, in, now, in.Override.text()).again(in.Override.Until)
+	case in.Uplinks.down() && p.OnUplinksDown == UplinksWithdraw:
+		return withdraw(fmt.Sprintf("0 of %d uplinks alive", in.Uplinks.Total))
+	case in.Tally.TotalWeight == 0:
+		return withdraw("no backends")
+	case in.Tally.reaches(p.MinHealthy) && now.Before(in.HoldUntil):
+		return withdraw(fmt.Sprintf("held down until %s: %s", instant(in.HoldUntil), counted)).again(in.HoldUntil)
+	case in.Tally.reaches(p.MinHealthy):
+		return advertise(p, in, now, counted)
+	case in.Tally.hopeful().reaches(p.MinHealthy):
+		return Intent{State: Undecided, Level: -1, Reason: "undecided: " + counted}
+	}
+	return withdraw(counted)
+}
+
+// byChecks reports whether it is the checks or the uplinks that decide, and
+// not the operator.
+func (in Inputs) byChecks(now time.Time) bool {
+	return in.Drain.Phase != Withdrawing && in.Override.at(now) == Auto
+}
+
+func withdraw(why string) Intent {
+	return Intent{State: Withdrawn, Level: -1, Reason: "withdrawn: " + why}
+}
+
+// advertise says how the VIP is announced, now that it is.
+func advertise(p Policy, in Inputs, now time.Time, why string) Intent {
+	// Unknown backends have no say in whether the VIP is announced, but get the
+	// benefit of the doubt in how: else each restart of vipd, and each backend
+	// added, would show the network a moment of weakness that was none.
+	t := in.Tally.hopeful()
+	i := Intent{State: Advertised, Level: -1, Reason: "advertised"}
+	for n, level := range p.Degraded {
+		if !t.reaches(level.Below) {
+			i.Level = n
+			i.Reason += ", degraded below " + level.Below.String()
+			break
+		}
+	}
+	if in.Drain.Phase == PreferOthers {
+		i.GracefulShutdown = true
+		i.Reason += ", preferring others (draining" + because(in.Drain.Reason) + ")"
+	}
+	i.Reason += ": " + why
+	i.LinkBandwidth, i.Again = p.LinkBandwidth.of(t, in, now)
+	return i
+}
+
+// of is the capacity to announce, and when that could be a higher one.
+func (l LinkBandwidth) of(t Tally, in Inputs, now time.Time) (bandwidth float64, again time.Time) {
+	if l.PerWeight == 0 {
+		return 0, time.Time{}
+	}
+	step, steps := t.capacity()
+	bandwidth = l.PerWeight * float64(t.TotalWeight) * float64(step) / float64(steps)
+	last := in.Last.LinkBandwidth
+	settled := in.CapacitySince.Add(l.Settle)
+	// Less must be known at once, or traffic comes that can't be served. More
+	// can wait: a backend that flaps then costs one update, not two a flap.
+	if in.Last.State != Advertised || last == 0 || bandwidth <= last || !now.Before(settled) {
+		return bandwidth, time.Time{}
+	}
+	return last, settled
+}
+
+// again is i with t as a time when it could change; the earliest one counts.
+func (i Intent) again(t time.Time) Intent {
+	if i.Again.IsZero() || !t.IsZero() && t.Before(i.Again) {
+		i.Again = t
+	}
+	return i
+}
+
+// at is the word that is in force: that of an override that ended is Auto.
+func (o Override) at(now time.Time) Word {
+	if !o.Until.IsZero() && !now.Before(o.Until) {
+		return Auto
+	}
+	return o.Word
+}
+
+// text is the override in a reason.
+func (o Override) text() string {
+	s := "override"
+	if o.By != "" {
+		s += " by " + o.By
+	}
+	s += because(o.Reason)
+	if !o.Until.IsZero() {
+		s += " (until " + instant(o.Until) + ")"
+	}
+	return s
+}
+
+func (u Uplinks) down() bool { return u.Total > 0 && u.Up == 0 }
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// instant names a time in a reason: the end and not what is left, so that the
+// reason is the same until something happens.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }

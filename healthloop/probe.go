@@ -15,7 +15,8 @@ type Prober interface {
 // A Watcher is a Prober that can notice that something happened to its backend
 // between probes. Watch returns nil when there is reason to probe now, an error
 // when it could not watch; in both cases it is called again only after a good
-// probe. It returns at once when ctx ends.
+// probe. It returns at once when ctx ends. Probes go on while it runs, which may
+// be for days.
 type Watcher interface {
 	Prober
 	Watch(ctx context.Context) error

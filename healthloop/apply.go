@@ -1,0 +1,161 @@
+package healthloop
+
+import (
+	"fmt"
+	"time"
+)
+
+// check refuses what the loop can't work with: it is the caller's mistake, but
+// must not take the VIPs down that are served now.
+func check(vips []VIP) error {
+	names := make(map[string]bool, len(vips))
+	for _, v := range vips {
+		if names[v.Name] {
+			return fmt.Errorf("vip %q: given twice", v.Name)
+		}
+		names[v.Name] = true
+		backends := make(map[string]bool, len(v.Backends))
+		for _, b := range v.Backends {
+			if backends[b.Name] {
+				return fmt.Errorf("vip %q: backend %q: given twice", v.Name, b.Name)
+			}
+			backends[b.Name] = true
+			if err := b.check(); err != nil {
+				return fmt.Errorf("vip %q: backend %q: %w", v.Name, b.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (b Backend) check() error {
+	switch t := b.Timing; {
+	case b.Prober == nil:
+		return fmt.Errorf("no prober")
+	case b.Weight < 0:
+		return fmt.Errorf("weight %d is negative", b.Weight)
+	case t.Interval <= 0 || t.Timeout <= 0:
+		return fmt.Errorf("interval %s or timeout %s is not positive", t.Interval, t.Timeout)
+	case t.Rise < 1 || t.Fall < 1:
+		return fmt.Errorf("rise %d or fall %d is less than 1", t.Rise, t.Fall)
+	}
+	return nil
+}
+
+// apply makes vips the wanted ones. Those that stay and come are decided before
+// those that go are reported: a prefix that only changed its VIP's name is at
+// no time nobody's.
+func (s *state) apply(vips []VIP, now time.Time) {
+	gone := s.vips
+	s.vips, s.order = make(map[string]*vip, len(vips)), make([]*vip, 0, len(vips))
+	var fresh []*backend
+	for _, wanted := range vips {
+		v := gone[wanted.Name]
+		delete(gone, wanted.Name)
+		if v == nil {
+			v = &vip{name: wanted.Name}
+			v.again.ring = func(now time.Time) { s.decide(v, now) }
+		}
+		s.vips[v.name] = v
+		s.order = append(s.order, v)
+		v.setPolicy(wanted.Policy)
+		fresh = append(fresh, s.setBackends(v, wanted.Backends, now)...)
+		s.decide(v, now)
+	}
+	for _, v := range gone {
+		s.alarms.unset(&v.again)
+		for _, b := range v.backends {
+			s.remove(b)
+		}
+		s.Sink.Removed(v.name)
+	}
+	s.spread(fresh, now)
+}
+
+func (v *vip) setPolicy(p Policy) {
+	v.policy = p
+	switch {
+	case p.LinkBandwidth.PerWeight == 0:
+		v.capacity = nil
+	case v.capacity == nil:
+		v.capacity = new(capacity)
+	}
+}
+
+// setBackends makes wanted the backends of v, and returns those that are to be
+// probed soon.
+func (s *state) setBackends(v *vip, wanted []Backend, now time.Time) (fresh []*backend) {
+	gone := make(map[string]*backend, len(v.backends))
+	for _, b := range v.backends {
+		gone[b.Name] = b
+	}
+	v.backends, v.tally = make([]*backend, 0, len(wanted)), Tally{}
+	for _, w := range wanted {
+		b := gone[w.Name]
+		delete(gone, w.Name)
+		if b == nil {
+			b = s.newBackend(v, w)
+			fresh = append(fresh, b)
+		} else if s.update(b, w, now) {
+			fresh = append(fresh, b)
+		}
+		v.backends = append(v.backends, b)
+		v.tally = v.tally.plus(b.record.health, b.Weight)
+	}
+	for _, b := range gone {
+		s.remove(b)
+	}
+	return fresh
+}
+
+func (s *state) newBackend(v *vip, w Backend) *backend {
+	s.seq++
+	b := &backend{Backend: w, vip: v, seq: s.seq}
+	b.turn.ring = func(now time.Time) { s.turn(b, now) }
+	b.asker = s.newAsker(b, w.Prober)
+	return b
+}
+
+// update makes b what w says, and reports whether it must be asked anew.
+func (s *state) update(b *backend, w Backend, now time.Time) bool {
+	was := b.Backend
+	b.Backend = w
+	if w.Key != was.Key {
+		b.dismiss()
+		b.asker = s.newAsker(b, w.Prober)
+		b.record = b.record.reasked()
+		return true
+	}
+	b.Prober = was.Prober
+	s.setRecord(b, b.record.judged(now, w.Timing))
+	if w.Timing.Interval != was.Timing.Interval && b.turn.pos != 0 {
+		// Not later than the new interval allows, and not all at once.
+		soon := now.Sub(s.epoch) + slot(b.seq, w.Timing.Interval)
+		s.alarms.set(&b.turn, min(b.turn.at, soon))
+	}
+	return false
+}
+
+func (s *state) remove(b *backend) {
+	s.alarms.unset(&b.turn)
+	b.dismiss()
+}
+
+// spread gives these backends their first turn. Before Run it does nothing: Run
+// itself begins with all of them.
+func (s *state) spread(bs []*backend, now time.Time) {
+	if s.running == nil {
+		return
+	}
+	for i, b := range bs {
+		s.alarms.set(&b.turn, now.Sub(s.epoch)+firstTurn(i, len(bs), b.Timing.Interval))
+	}
+}
+
+func (s *state) everyone() []*backend {
+	var all []*backend
+	for _, v := range s.order {
+		all = append(all, v.backends...)
+	}
+	return all
+}

@@ -1,0 +1,84 @@
+package healthloop
+
+import (
+	"maps"
+	"time"
+)
+
+// Status is what a Loop knows at one moment.
+type Status struct {
+	VIPs    []VIPStatus // in the order of Apply
+	Drain   Drain
+	Uplinks Uplinks
+}
+
+// A VIPStatus is what is known of a VIP.
+type VIPStatus struct {
+	Name        string
+	Intent      Intent
+	Since       time.Time // of Intent.State
+	Transitions [3]uint64 // into each State
+	Tally       Tally
+	Override    Override
+	HoldUntil   time.Time // zero: not held down; may be over
+	Backends    []BackendStatus
+}
+
+// A BackendStatus is what is known of a backend.
+type BackendStatus struct {
+	Name, Kind string
+	Weight     int
+	Health     Health
+	Since      time.Time // of Health; zero while it is unknown
+	// Err is why the last bad probe was bad, with its Reason, until a good one
+	// finds the backend up.
+	Err      error
+	Reason   Reason
+	Failures map[Reason]uint64 // bad probes
+	Probed   time.Time         // when the last probe began; zero: none yet
+	Took     time.Duration     // how long it lasted
+	Skipped  uint64            // turns that found the last probe still running, or came too late
+	Watched  bool
+}
+
+func (s *state) status() Status {
+	st := Status{VIPs: make([]VIPStatus, 0, len(s.order)), Drain: s.drain, Uplinks: s.uplinks}
+	for _, v := range s.order {
+		st.VIPs = append(st.VIPs, v.status())
+	}
+	return st
+}
+
+func (v *vip) status() VIPStatus {
+	st := VIPStatus{
+		Name:        v.name,
+		Intent:      v.intent,
+		Since:       v.since,
+		Transitions: v.became,
+		Tally:       v.tally,
+		Override:    v.override,
+		HoldUntil:   v.holdUntil(),
+		Backends:    make([]BackendStatus, 0, len(v.backends)),
+	}
+	for _, b := range v.backends {
+		st.Backends = append(st.Backends, b.status())
+	}
+	return st
+}
+
+func (b *backend) status() BackendStatus {
+	return BackendStatus{
+		Name:     b.Name,
+		Kind:     b.Kind,
+		Weight:   b.Weight,
+		Health:   b.record.health,
+		Since:    b.record.since,
+		Err:      b.record.err,
+		Reason:   b.record.reason,
+		Failures: maps.Clone(b.failures),
+		Probed:   b.probed,
+		Took:     b.took,
+		Skipped:  b.skipped,
+		Watched:  b.asker.watching,
+	}
+}
