@@ -2,9 +2,18 @@ package bgpclient
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 )
+
+// ErrAbsent is wrapped by a Dial when nobody listens there: the daemon is down.
+var ErrAbsent = errors.New("nobody listens")
+
+// ErrLost is wrapped by errors after which nothing is known about the
+// connection: it broke, or an answer did not come in time. An operation that
+// ends so may have been applied, or may be later.
+var ErrLost = errors.New("connection lost")
 
 // A Path is one local path of a speaker's table: originated there by any
 // client or configuration, not learnt from a neighbor.
@@ -53,9 +62,9 @@ type Change struct {
 	Neighbor netip.Addr
 }
 
-// A Speaker is one live connection to a BGP daemon. All methods fail once the
-// connection is lost; nothing that they return tells that a route is there,
-// besides Paths.
+// A Speaker is one live connection to a BGP daemon. All methods fail with
+// ErrLost once the connection is lost; nothing that they return tells that a
+// route is there, besides Paths.
 type Speaker interface {
 	// Paths yields the local paths of the global table: all of them when
 	// prefixes is nil, else those of exactly these prefixes. Paths of other

@@ -1,0 +1,322 @@
+package bgpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// A lane is the one way by which changes reach the speaker, for the life of
+// one connection. Serial: gobgpd 4.0 to 4.2 race in concurrent AddPath.
+type lane struct {
+	*Reconciler
+	conn     Conn
+	failing  map[netip.Prefix]struct{} // with a retry ahead
+	pushed   map[netip.Addr]Neighbor   // neighbors written on this connection
+	peerWake chan struct{}             // a neighbor changed
+}
+
+func newLane(r *Reconciler, conn Conn) *lane {
+	return &lane{
+		Reconciler: r, conn: conn,
+		failing:  map[netip.Prefix]struct{}{},
+		peerWake: make(chan struct{}, 1),
+		pushed:   map[netip.Addr]Neighbor{},
+	}
+}
+
+// run starts two goroutines, which end with the connection or with ctx: one
+// listens to the speaker's events, the other writes.
+func (l *lane) run(ctx context.Context) error {
+	global, err := l.awaitGlobal(ctx)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	ready := make(chan struct{})
+	g.Go(func() error {
+		err := l.conn.Watch(ctx, func() { close(ready) }, l.heard)
+		if err == nil && ctx.Err() == nil {
+			return ErrLost
+		}
+		return err
+	})
+	g.Go(func() error {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(unaryTimeout):
+			return fmt.Errorf("watch: no answer: %w", ErrLost)
+		}
+		return l.serve(ctx, global)
+	})
+	return g.Wait()
+}
+
+// heard is called by the watching goroutine.
+func (l *lane) heard(c Change) {
+	if c.Neighbor.IsValid() {
+		wake(l.peerWake)
+		return
+	}
+	if l.table.suspectPrefix(c.Prefix) {
+		l.Wake()
+	}
+}
+
+// awaitGlobal waits until the speaker has its own configuration, which gobgpd
+// reads after it has begun to answer, or gives it one where that is our job.
+func (l *lane) awaitGlobal(ctx context.Context) (Global, error) {
+	for {
+		l.progress()
+		global, err := l.global(ctx)
+		if err != nil || global.ASN != 0 {
+			return global, err
+		}
+		if want := l.manage.Load(); want != nil {
+			if err := l.start(ctx, want.Global); err != nil {
+				return Global{}, err
+			}
+			continue
+		}
+		l.link.Store(&Link{Problem: "gobgpd has no global configuration (start it with one, or set bgp.manage: true)",
+			Since: l.link.Load().Since})
+		select {
+		case <-ctx.Done():
+			return Global{}, ctx.Err()
+		case <-time.After(waitGlobal):
+		}
+	}
+}
+
+func (l *lane) global(ctx context.Context) (Global, error) {
+	ctx, cancel := context.WithTimeout(ctx, unaryTimeout)
+	defer cancel()
+	return l.conn.Global(ctx)
+}
+
+func (l *lane) start(ctx context.Context, g Global) error {
+	ctx, cancel := context.WithTimeout(ctx, unaryTimeout)
+	defer cancel()
+	if err := l.conn.Start(ctx, g); err != nil {
+		return fmt.Errorf("start bgp (AS %d, router id %s, port %d): %w", g.ASN, g.RouterID, g.ListenPort, err)
+	}
+	l.opts.Log.Info("speaker started", zap.Uint32("asn", g.ASN), zap.Stringer("router_id", g.RouterID))
+	return nil
+}
+
+// serve brings the speaker up to date and keeps it so. The order at the start
+// matters: policies before routes, so that nothing leaks; routes before
+// neighbors, so that a restarted speaker's first words are the whole truth.
+func (l *lane) serve(ctx context.Context, global Global) error {
+	if err := l.policies(ctx, global); err != nil {
+		return err
+	}
+	if err := l.adopt(ctx); err != nil {
+		return err
+	}
+	l.link.Store(&Link{Connected: true, API: l.conn.API(), Global: global, Since: time.Now()})
+	if err := l.pass(ctx); err != nil {
+		return err
+	}
+	if err := l.neighbors(ctx, global); err != nil {
+		return err
+	}
+	l.opts.Log.Info("speaker connected", zap.String("api", l.conn.API()), zap.Uint32("asn", global.ASN))
+	return l.loop(ctx, global)
+}
+
+// loop is woken by decisions, events and clocks; what there is to do it reads
+// from the table.
+func (l *lane) loop(ctx context.Context, global Global) error {
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	var settle <-chan time.Time // nil while nothing is suspect
+	paths, peers := time.NewTicker(pollPaths), time.NewTicker(pollPeers)
+	defer paths.Stop()
+	defer peers.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.wake:
+			if settle == nil && l.table.anySuspect() {
+				settle = time.After(settleEvents)
+			}
+			err = l.pass(ctx)
+		case <-retry.C:
+			err = l.pass(ctx)
+		case <-settle:
+			settle = nil
+			err = l.relist(ctx, l.table.takeSuspects())
+		case <-paths.C:
+			err = l.relist(ctx, l.table.prefixes())
+		case <-l.peerWake:
+			err = l.neighbors(ctx, global)
+		case <-peers.C:
+			err = l.configure(ctx, global)
+		case <-l.manageWake:
+			err = l.configure(ctx, global)
+		}
+		if err != nil {
+			return err
+		}
+		l.progress()
+		if next := l.table.due(l.failing, time.Now()); !next.IsZero() {
+			retry.Reset(time.Until(next))
+		}
+		if l.table.anyDirty() {
+			l.Wake()
+		}
+	}
+}
+
+// adopt reads the whole table: routes of a former life become what is there.
+func (l *lane) adopt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bulkTimeout)
+	defer cancel()
+	var all []Path
+	keep := l.table.manages()
+	err := l.conn.Paths(ctx, nil, func(p Path) {
+		// A speaker may hold a whole Internet's table besides.
+		if p.ID == l.opts.Owner || keep(p.Route.Prefix) {
+			all = append(all, p)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("list routes: %w", err)
+	}
+	l.tell(l.table.sawAll(all))
+	return nil
+}
+
+// pass carries out what is due, a batch at a time, until nothing is.
+func (l *lane) pass(ctx context.Context) error {
+	for {
+		ops, took := l.table.take(batchOps, time.Now())
+		l.confirmed(took)
+		if len(ops) == 0 {
+			return nil
+		}
+		if err := l.carryOut(ctx, ops); err != nil {
+			return err
+		}
+		l.progress()
+	}
+}
+
+// carryOut applies ops and believes only what the speaker shows afterwards.
+func (l *lane) carryOut(ctx context.Context, ops []Op) error {
+	err := l.apply(ctx, ops)
+	if lost(ctx, err) {
+		return fmt.Errorf("change routes: %w", err)
+	}
+	if err != nil && len(ops) > 1 {
+		return l.oneByOne(ctx, ops)
+	}
+	differ, lerr := l.list(ctx, prefixesOf(ops))
+	if lerr != nil {
+		return lerr
+	}
+	if err == nil {
+		err = errors.New("the speaker took the change, but does not show it")
+	}
+	for _, op := range differ {
+		l.opFailed(op, err)
+	}
+	return nil
+}
+
+// oneByOne finds the bad ones in a batch that failed: one route that a speaker
+// refuses must not keep back the others.
+func (l *lane) oneByOne(ctx context.Context, ops []Op) error {
+	differ, err := l.list(ctx, prefixesOf(ops))
+	if err != nil {
+		return err
+	}
+	for _, op := range differ {
+		if err := l.carryOut(ctx, []Op{op}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lane) opFailed(op Op, err error) {
+	l.failing[op.Route.Prefix] = struct{}{}
+	if l.table.failed(op.Route.Prefix, err, time.Now()) {
+		l.opts.Log.Error("route not as wanted, trying on", zap.Stringer("op", op.Verb),
+			zap.Stringer("prefix", op.Route.Prefix), zap.Error(err))
+	}
+}
+
+func (l *lane) apply(ctx context.Context, ops []Op) error {
+	ctx, cancel := context.WithTimeout(ctx, timeoutFor(len(ops)))
+	defer cancel()
+	return l.conn.Apply(ctx, ops)
+}
+
+// list asks for prefixes anew and returns the changes that they still need.
+func (l *lane) list(ctx context.Context, prefixes []netip.Prefix) ([]Op, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeoutFor(len(prefixes)))
+	defer cancel()
+	var paths []Path
+	if err := l.conn.Paths(ctx, prefixes, func(p Path) { paths = append(paths, p) }); err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	n := l.table.saw(prefixes, paths, time.Now())
+	l.tell(n)
+	return n.differ, nil
+}
+
+// relist looks for drift: what somebody else did to routes of ours.
+func (l *lane) relist(ctx context.Context, prefixes []netip.Prefix) error {
+	if len(prefixes) == 0 {
+		return nil
+	}
+	differ, err := l.list(ctx, prefixes)
+	if err != nil {
+		return err
+	}
+	l.table.again(differ)
+	return nil
+}
+
+// tell passes on what a look brought. A foreign route is somebody's to know,
+// and nobody's to delete.
+func (l *lane) tell(n news) {
+	l.confirmed(n.confirmed)
+	for _, prefix := range n.foreign {
+		l.opts.Log.Warn("the speaker has a local route of somebody else for a VIP: it is left alone, and attracts traffic whatever vipd decides",
+			zap.Stringer("prefix", prefix))
+	}
+}
+
+func (l *lane) confirmed(took []time.Duration) {
+	for _, d := range took {
+		l.opts.Confirmed(d)
+	}
+}
+
+func timeoutFor(n int) time.Duration {
+	const few = 64
+	if n <= few {
+		return unaryTimeout
+	}
+	return bulkTimeout
+}
+
+func prefixesOf(ops []Op) []netip.Prefix {
+	out := make([]netip.Prefix, len(ops))
+	for i, op := range ops {
+		out[i] = op.Route.Prefix
+	}
+	return out
+}

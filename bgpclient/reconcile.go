@@ -1,0 +1,208 @@
+package bgpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Bounds of what the reconciler does at a time. They are not configurable:
+// none of them changes what is announced in the end.
+const (
+	batchOps     = 2000                   // so that a withdrawal never waits for more than these
+	unaryTimeout = 2 * time.Second        // an RPC on a few paths
+	bulkTimeout  = 30 * time.Second       // an RPC on many
+	settleEvents = 10 * time.Millisecond  // gather what the speaker tells before asking it
+	pollPaths    = 30 * time.Second       // a belt: events should have told already
+	pollPeers    = 5 * time.Second        // how old neighbor counters may be
+	waitGlobal   = 100 * time.Millisecond // between questions whether gobgpd has its configuration
+	dialTimeout  = 2 * time.Second
+)
+
+// Options of a Reconciler. Dial, Owner and Log are required.
+type Options struct {
+	// Dial opens a connection whose writes carry Owner. It is called again
+	// whenever the last one was lost.
+	Dial  func(ctx context.Context) (Conn, error)
+	Owner uint32
+	Log   *zap.Logger
+	// Confirmed is told how long the speaker took to show a decision, for
+	// each one that needed a change.
+	Confirmed func(took time.Duration)
+}
+
+// A Reconciler makes a speaker's table equal to the wanted one, again and
+// again, whatever happens to either. Its methods may be called from any
+// goroutine, before and during Run.
+type Reconciler struct {
+	opts       Options
+	table      *table
+	manage     atomic.Pointer[Management]
+	wake       chan struct{} // table
+	manageWake chan struct{} // manage
+	link       atomic.Pointer[Link]
+	peers      atomic.Pointer[[]NeighborState]
+	beat       atomic.Int64 // unix nanoseconds of the last time round
+	// had is every neighbor that was managed in this life: one that is no
+	// longer wanted is ours to delete. The lane's goroutine owns it.
+	had map[netip.Addr]struct{}
+}
+
+// New makes a Reconciler that wants nothing yet.
+func New(opts Options) *Reconciler {
+	if opts.Confirmed == nil {
+		opts.Confirmed = func(time.Duration) {}
+	}
+	r := &Reconciler{
+		opts: opts, table: newTable(opts.Owner), had: map[netip.Addr]struct{}{},
+		wake: make(chan struct{}, 1), manageWake: make(chan struct{}, 1),
+	}
+	r.link.Store(&Link{Problem: "not connected yet"})
+	r.beat.Store(time.Now().UnixNano())
+	return r
+}
+
+// Set says what is wanted for route's prefix from now on.
+func (r *Reconciler) Set(route Route) {
+	route = route.Normalize()
+	r.set(route.Prefix, Want{State: Present, Route: route}, false)
+}
+
+// Keep leaves a route of ours for prefix as it is until something is wanted.
+func (r *Reconciler) Keep(prefix netip.Prefix) { r.set(prefix.Masked(), Want{State: Keep}, false) }
+
+// Withdraw wants no route of ours for prefix.
+func (r *Reconciler) Withdraw(prefix netip.Prefix) { r.set(prefix.Masked(), Want{}, false) }
+
+// Forget withdraws and then stops watching prefix.
+func (r *Reconciler) Forget(prefix netip.Prefix) { r.set(prefix.Masked(), Want{}, true) }
+
+func (r *Reconciler) set(prefix netip.Prefix, w Want, forget bool) {
+	if r.table.set(prefix, w, forget, time.Now()) {
+		r.Wake()
+	}
+}
+
+// Wake asks for another pass. Many wakes are one: a pass reads the whole state,
+// so nothing is lost by merging them.
+func (r *Reconciler) Wake() { wake(r.wake) }
+
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Synced waits until the whole table was compared once on a live connection.
+func (r *Reconciler) Synced(ctx context.Context) error {
+	return r.await(ctx, func(synced bool, _ int) bool { return synced })
+}
+
+// Settled waits until the speaker shows exactly what is wanted.
+func (r *Reconciler) Settled(ctx context.Context) error {
+	return r.await(ctx, func(synced bool, open int) bool { return synced && open == 0 })
+}
+
+func (r *Reconciler) await(ctx context.Context, done func(synced bool, open int) bool) error {
+	for {
+		synced, open, changed := r.table.state()
+		if done(synced, open) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r.unsettled(open, ctx.Err())
+		}
+	}
+}
+
+// unsettled says what a wait was in vain for.
+func (r *Reconciler) unsettled(open int, cause error) error {
+	if l := r.link.Load(); !l.Connected {
+		return fmt.Errorf("speaker: %s: %w", l.Problem, cause)
+	}
+	return fmt.Errorf("speaker: %d routes not as wanted: %w", open, cause)
+}
+
+// Run connects, reconciles and reconnects until ctx ends. It leaves the
+// speaker's table as it is then; who wants it empty withdraws first and waits
+// for Settled.
+func (r *Reconciler) Run(ctx context.Context) error {
+	var wait redial
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := r.session(ctx)
+		r.table.lost()
+		if ctx.Err() != nil {
+			break
+		}
+		r.disconnected(err)
+		if time.Since(began) > dialTimeout {
+			wait = redial{}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait.next(err)):
+		}
+		r.progress()
+	}
+	return nil
+}
+
+// progress is what the watchdog looks at.
+func (r *Reconciler) progress() { r.beat.Store(time.Now().UnixNano()) }
+
+// Beat tells when Run last went round its loop. It does so at least every few
+// seconds, however dead the speaker is.
+func (r *Reconciler) Beat() time.Time { return time.Unix(0, r.beat.Load()) }
+
+// disconnected publishes and logs, once for a cause that lasts.
+func (r *Reconciler) disconnected(err error) {
+	last := r.link.Load()
+	l := &Link{Problem: err.Error(), Since: time.Now()}
+	if !last.Connected {
+		l.Since = last.Since
+	}
+	r.link.Store(l)
+	if last.Connected || last.Problem != l.Problem {
+		r.opts.Log.Warn("speaker not reachable, trying on", zap.Error(err))
+	}
+}
+
+// session serves one connection until it is lost, and returns why.
+func (r *Reconciler) session(ctx context.Context) error {
+	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
+	conn, err := r.opts.Dial(dialCtx)
+	cancel()
+	if err != nil {
+		return err
+	}
+	l := newLane(r, conn)
+	err = errors.Join(l.run(ctx), conn.Close())
+	if err == nil {
+		err = ErrLost
+	}
+	return err
+}
+
+// A redial paces attempts. A port where nobody listens answers at once and at
+// no cost, so it is tried often: gobgpd's peers wait for the routes of a
+// restarted one for about a second only. Anything else backs off to a second.
+type redial struct{ delay time.Duration }
+
+func (d *redial) next(err error) time.Duration {
+	const quick, slow = 50 * time.Millisecond, time.Second
+	if errors.Is(err, ErrAbsent) || errors.Is(err, ErrLost) {
+		d.delay = quick
+		return quick
+	}
+	d.delay = min(max(2*d.delay, quick), slow)
+	return d.delay
+}

@@ -1,0 +1,335 @@
+package bgpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const testOwner = 0x1234
+
+func prefix(i int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 32)
+}
+
+func route(i int, med uint32) Route {
+	return Route{Prefix: prefix(i), MED: &med}.Normalize()
+}
+
+// running runs a Reconciler against f until the test's bubble ends.
+func running(t *testing.T, f *fakeSpeaker, prepare func(*Reconciler)) *Reconciler {
+	t.Helper()
+	r := New(Options{Dial: f.dial, Owner: testOwner, Log: zap.NewNop()})
+	if prepare != nil {
+		prepare(r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return r
+}
+
+func settle(t *testing.T, r *Reconciler, within time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := r.Settled(ctx); err != nil {
+		t.Fatalf("not settled within %v: %v", within, err)
+	}
+}
+
+func wantTable(t *testing.T, f *fakeSpeaker, id uint32, want map[netip.Prefix]Route) {
+	t.Helper()
+	have := f.with(id)
+	if !maps.EqualFunc(have, want, Route.Equal) {
+		t.Fatalf("table of id %d:\nhave %v\nwant %v", id, have, want)
+	}
+}
+
+func TestWantedRouteAppearsChangesInPlaceAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, nil)
+		r.Set(route(1, 10))
+		settle(t, r, time.Second)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(1): route(1, 10)})
+		r.Set(route(1, 20))
+		settle(t, r, time.Second)
+		r.Withdraw(prefix(1))
+		settle(t, r, time.Second)
+		wantTable(t, f, testOwner, nil)
+		var verbs []Verb
+		for _, op := range f.applied() {
+			verbs = append(verbs, op.Verb)
+		}
+		// One put for the change of an attribute: never delete and add.
+		if want := []Verb{Put, Put, Delete}; !slices.Equal(verbs, want) {
+			t.Fatalf("operations %v, want %v", verbs, want)
+		}
+	})
+}
+
+func TestSameRouteAgainSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, nil)
+		r.Set(route(1, 10))
+		settle(t, r, time.Second)
+		r.Set(route(1, 10))
+		synctest.Wait()
+		if n := len(f.applied()); n != 1 {
+			t.Fatalf("%d operations, want 1", n)
+		}
+	})
+}
+
+func TestFormerLifeIsAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		for i := range 3 {
+			f.put(Path{Route: route(i, 10), ID: testOwner})
+		}
+		r := running(t, f, func(r *Reconciler) {
+			r.Keep(prefix(0)) // not decided yet
+			r.Keep(prefix(1))
+			// prefix 2 is configured no more
+		})
+		settle(t, r, time.Second)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(0): route(0, 10), prefix(1): route(1, 10)})
+		r.Set(route(0, 10)) // decided as before
+		r.Withdraw(prefix(1))
+		settle(t, r, time.Second)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(0): route(0, 10)})
+		if n := len(f.applied()); n != 2 {
+			t.Fatalf("%d operations, want the two withdrawals only", n)
+		}
+	})
+}
+
+func TestForeignRouteIsReportedAndLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.put(Path{Route: route(1, 77)})
+		f.put(Path{Route: route(9, 77)})
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		settle(t, r, time.Second)
+		if s := r.Status(); s.Foreign != 1 || s.Installed != 1 {
+			t.Fatalf("foreign %d, installed %d, want 1 and 1", s.Foreign, s.Installed)
+		}
+		r.Forget(prefix(1))
+		settle(t, r, time.Second)
+		wantTable(t, f, 0, map[netip.Prefix]Route{prefix(1): route(1, 77), prefix(9): route(9, 77)})
+		if s := r.Status(); len(s.Routes) != 0 {
+			t.Fatalf("still managed: %v", s.Routes)
+		}
+	})
+}
+
+func TestDriftIsRepairedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		settle(t, r, time.Second)
+		began := time.Now()
+		f.remove(prefix(1), testOwner)
+		for len(f.with(testOwner)) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Fatalf("repaired after %v", took)
+		}
+		synctest.Wait()
+		if d := r.Status().Drift; d != 1 {
+			t.Fatalf("drift counted %d times, want 1", d)
+		}
+	})
+}
+
+func TestRestartedSpeakerIsFilledWithin100ms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		settle(t, r, time.Second)
+		f.stop()
+		time.Sleep(time.Hour)
+		if l := r.Status().Link; l.Connected || l.Problem == "" {
+			t.Fatalf("link %+v, want a problem", l)
+		}
+		f.start()
+		time.Sleep(100 * time.Millisecond)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(1): route(1, 10)})
+	})
+}
+
+func TestOneRefusedRouteKeepsBackNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.refuse[prefix(3)] = errors.New("rpc error: code = Unknown desc = bad next hop")
+		r := running(t, f, func(r *Reconciler) {
+			for i := range 10 {
+				r.Set(route(i, 10))
+			}
+		})
+		time.Sleep(time.Second)
+		if n := len(f.with(testOwner)); n != 9 {
+			t.Fatalf("%d routes, want 9", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Settled(ctx); err == nil {
+			t.Fatal("settled with a route missing")
+		}
+		for _, rs := range r.Status().Routes {
+			if refused := rs.Prefix == prefix(3); refused != (rs.Err != "") || refused == rs.Confirmed {
+				t.Errorf("status %+v", rs)
+			}
+		}
+		f.mu.Lock()
+		clear(f.refuse)
+		f.mu.Unlock()
+		settle(t, r, 6*time.Second)
+	})
+}
+
+func TestFrozenSpeakerConvergesWhenItThaws(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		settle(t, r, time.Second)
+		f.mu.Lock()
+		f.frozen = make(chan struct{})
+		f.mu.Unlock()
+		r.Withdraw(prefix(1))
+		r.Set(route(2, 10))
+		time.Sleep(10 * time.Second)
+		if r.Status().Link.Connected {
+			t.Fatal("a speaker that answers nothing counts as connected")
+		}
+		f.mu.Lock()
+		close(f.frozen)
+		f.frozen = nil
+		f.mu.Unlock()
+		settle(t, r, 3*time.Second)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(2): route(2, 10)})
+	})
+}
+
+func TestGlobalConfigurationIsAwaitedOrGiven(t *testing.T) {
+	t.Run("hands off: awaited", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeSpeaker(testOwner)
+			f.global = Global{}
+			r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+			time.Sleep(time.Second)
+			if len(f.applied()) != 0 {
+				t.Fatal("routes were written to a speaker without configuration")
+			}
+			f.mu.Lock()
+			f.global = Global{ASN: 65001}
+			f.mu.Unlock()
+			settle(t, r, time.Second)
+		})
+	})
+	t.Run("managed: given, routes before neighbors", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeSpeaker(testOwner)
+			f.global = Global{}
+			r := running(t, f, func(r *Reconciler) {
+				r.Set(route(1, 10))
+				r.Manage(management(neighbor(1)))
+			})
+			settle(t, r, time.Second)
+			synctest.Wait()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			apply, add := slices.Index(f.calls, "Apply"), slices.Index(f.calls, "AddNeighbor")
+			if start := slices.Index(f.calls, "Start"); start < 0 || apply < start || add < apply {
+				t.Fatalf("calls %v, want Start, then Apply, then AddNeighbor", f.calls)
+			}
+		})
+	})
+}
+
+// TestConvergesFromAnyStart throws everything at the reconciler for a while, and
+// then nothing: the table must become the wanted one, and no route of somebody
+// else may ever have been touched.
+func TestConvergesFromAnyStart(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { converge(t, seed) })
+		})
+	}
+}
+
+func converge(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	f := newFakeSpeaker(testOwner)
+	foreign := map[netip.Prefix]Route{}
+	for i := range 40 {
+		switch rng.IntN(4) {
+		case 0:
+			f.put(Path{Route: route(i, rng.Uint32()), ID: testOwner, Odd: rng.IntN(5) == 0})
+		case 1:
+			foreign[prefix(i)] = route(i, 7)
+			f.put(Path{Route: route(i, 7)})
+		}
+	}
+	f.rng = rand.New(rand.NewPCG(seed, 2))
+	wanted := map[netip.Prefix]Route{}
+	r := running(t, f, nil)
+	for range 200 {
+		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+		i := rng.IntN(40)
+		switch rng.IntN(12) {
+		case 0:
+			f.stop()
+			clear(foreign)
+			time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
+			f.start()
+		case 1:
+			f.remove(prefix(i), testOwner)
+		case 2:
+			f.put(Path{Route: route(i, rng.Uint32()), ID: testOwner})
+		case 3:
+			foreign[prefix(i)] = route(i, 8)
+			f.put(Path{Route: route(i, 8)})
+		case 4, 5, 6:
+			r.Withdraw(prefix(i))
+			delete(wanted, prefix(i))
+		case 7:
+			r.Forget(prefix(i))
+			delete(wanted, prefix(i))
+		default:
+			wanted[prefix(i)] = route(i, rng.Uint32N(3))
+			r.Set(wanted[prefix(i)])
+		}
+	}
+	f.mu.Lock()
+	f.rng = nil
+	f.mu.Unlock()
+	// A prefix that is not managed is nobody's to watch between connections.
+	for i := range 40 {
+		if _, ok := wanted[prefix(i)]; !ok {
+			r.Withdraw(prefix(i))
+		}
+	}
+	time.Sleep(pollPaths + 10*time.Second)
+	settle(t, r, time.Second)
+	wantTable(t, f, testOwner, wanted)
+	wantTable(t, f, 0, foreign)
+}

@@ -1,0 +1,72 @@
+package bgpclient
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Link is the state of the connection to the speaker.
+type Link struct {
+	Connected bool
+	API       string // v3 or v4, once connected
+	Global    Global
+	Since     time.Time
+	Problem   string // why not connected, or what is wrong though connected; empty: nothing
+}
+
+// A Status is a snapshot of what is wanted and what the speaker has.
+type Status struct {
+	Link                       Link
+	Synced                     bool // Routes tell the speaker's present table
+	Routes                     []RouteStatus
+	Wanted, Installed, Foreign int
+	Drift                      uint64 // how often a route of ours was found changed by others
+	Neighbors                  []NeighborState
+}
+
+// A RouteStatus is one managed prefix.
+type RouteStatus struct {
+	Prefix    netip.Prefix
+	Want      Want
+	Confirmed bool   // the speaker shows what is wanted
+	Installed bool   // a route of ours is there, as wanted or not
+	Foreign   bool   // somebody else's local route for the same prefix is there too
+	Err       string // of the last attempt; empty: none
+}
+
+// Status takes a snapshot; it costs a walk over all prefixes.
+func (r *Reconciler) Status() Status {
+	s := Status{Link: *r.link.Load()}
+	if peers := r.peers.Load(); peers != nil {
+		s.Neighbors = *peers
+	}
+	t := r.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Synced, s.Drift = t.synced, t.drift
+	s.Routes = make([]RouteStatus, 0, len(t.entries))
+	for prefix, e := range t.entries {
+		rs := e.status(prefix, t.owner)
+		s.Routes = append(s.Routes, rs)
+		s.Wanted += count(rs.Want.State == Present)
+		s.Installed += count(rs.Installed)
+		s.Foreign += count(rs.Foreign)
+	}
+	return s
+}
+
+func (e *entry) status(prefix netip.Prefix, owner uint32) RouteStatus {
+	_, ours := ownPath(e.have, owner)
+	rs := RouteStatus{Prefix: prefix, Want: e.want, Confirmed: e.confirmed, Installed: ours, Foreign: e.foreign}
+	if e.err != nil {
+		rs.Err = e.err.Error()
+	}
+	return rs
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
