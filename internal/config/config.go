@@ -9,13 +9,12 @@ import (
 // A Config is a whole configuration that was found to be right. Its values are
 // ready for use: parsed, masked, defaults and profiles filled in.
 type Config struct {
-	Node     string
-	StateDir string // reserved by the schema; empty: keep nothing
-	BGP      BGP
-	Drain    Drain
-	VIPs     []VIP // in the order of the file
-	HTTP     HTTP
-	Log      Log
+	Node  string
+	BGP   BGP
+	Drain Drain
+	VIPs  []VIP // in the order of the file
+	HTTP  HTTP
+	Log   Log
 }
 
 // BGP is the speaker and how routes look that are given to it.

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"unicode"
+)
+
+// A checker turns a document, whose values are right one by one, into a
+// Config, and reports what doesn't go together. It goes on after a problem:
+// the Config is thrown away then, so its values don't matter.
+type checker struct {
+	*report
+	doc      *document
+	opts     Options
+	dir      string // relative paths of files begin here
+	internal int    // the first neighbor in our own AS; -1: none
+	bgp      BGP
+	checks   map[string]Check
+}
+
+func assemble(c *checker) *Config {
+	c.speaker()
+	c.checkTemplates()
+	return &Config{
+		Node:  c.node(),
+		BGP:   c.bgp,
+		Drain: Drain(c.doc.Drain),
+		VIPs:  c.vips(),
+		HTTP:  HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
+		Log:   Log(c.doc.Log),
+	}
+}
+
+func (c *checker) node() string {
+	switch name := c.doc.Node; {
+	case name != "":
+		c.word("node", name)
+		return name
+	case c.opts.Hostname == "":
+		c.errorf("node", "is empty, and the host has no name (write one)")
+	}
+	return c.opts.Hostname
+}
+
+// word holds names to what fits a metric's label, a line of log and an
+// argument of a command without quoting.
+func (c *checker) word(path, name string) bool {
+	bad := strings.IndexFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) || r == unicode.ReplacementChar })
+	if name == "" || len(name) > 128 || bad >= 0 {
+		c.errorf(path, "is %s (write 1 to 128 characters without spaces)", shown(name))
+		return false
+	}
+	return true
+}
+
+// listen checks an address to listen at; an empty host is all addresses.
+func (c *checker) listen(path, s string) string {
+	full := s
+	if strings.HasPrefix(s, ":") {
+		full = "localhost" + s
+	}
+	if _, _, ok := splitHostPort(full); s != "" && !ok {
+		c.errorf(path, `is %s (write host:port, or "" to switch it off)`, shown(s))
+	}
+	return s
+}
+
+// file reads a file that the configuration names.
+func (c *checker) file(path, name string) (full string, data []byte, ok bool) {
+	if name == "" {
+		return "", nil, true
+	}
+	full = name
+	if !filepath.IsAbs(name) {
+		full = filepath.Join(c.dir, name)
+	}
+	data, err := c.opts.ReadFile(full)
+	if err != nil {
+		c.errorf(path, "can't be read: %v", err)
+	}
+	return full, data, err == nil
+}
+
+func (c *checker) tls(path string, raw *rawTLS) *TLS {
+	if raw == nil {
+		return nil
+	}
+	t := &TLS{ServerName: raw.ServerName, SkipVerify: raw.SkipVerify}
+	t.CAFile, _, _ = c.file(join(path, "ca_file"), raw.CAFile)
+	t.CertFile, _, _ = c.file(join(path, "cert_file"), raw.CertFile)
+	t.KeyFile, _, _ = c.file(join(path, "key_file"), raw.KeyFile)
+	if (raw.CertFile == "") != (raw.KeyFile == "") {
+		c.errorf(path, "has one of cert_file and key_file (write both or none)")
+	}
+	return t
+}

@@ -1,0 +1,56 @@
+package config
+
+// maxBackends keeps a VIP's total weight within 32 bits.
+const maxBackends = 65535
+
+func (c *checker) backends(vip string, raw *rawVIP) []Backend {
+	at := join(vip, "backends")
+	switch n := len(raw.Backends); {
+	case n == 0 && c.places[at].value != Pos{}:
+		c.errorf(at, "is empty (write one backend or more)")
+	case n > maxBackends:
+		c.errorf(at, "has %d backends (at most %d)", n, maxBackends)
+	}
+	usual, _ := c.check(join(vip, "check"), raw.Check)
+	list := make([]Backend, len(raw.Backends))
+	first := make(map[string]int, len(raw.Backends))
+	for i, b := range raw.Backends {
+		here := item(at, i)
+		list[i] = c.backend(here, b)
+		if b.Check == "" && !c.given(join(here, "check")) {
+			list[i].Check = usual
+			if !c.given(join(vip, "check")) {
+				c.errorf(join(here, "check"), "is missing, and the VIP has none (write the name of one in checks)")
+			}
+		}
+		name := list[i].Name
+		if j, twice := first[name]; twice && name != "" {
+			c.conflictf(c.namePath(here), c.namePath(item(at, j)), "%q is already the name of a backend of this VIP", name)
+		} else {
+			first[name] = i
+		}
+	}
+	return list
+}
+
+func (c *checker) backend(at string, raw rawBackend) Backend {
+	b := Backend{Name: raw.Name, Address: raw.Address, Weight: raw.Weight}
+	if b.Name == "" {
+		b.Name = raw.Address
+	} else {
+		c.word(join(at, "name"), b.Name)
+	}
+	if _, port, ok := splitHostPort(raw.Address); raw.Address != "" && (!ok || port == 0) {
+		c.errorf(join(at, "address"), "is %s (write host:port: an IP address, IPv6 in brackets, or a DNS name, and a port in 1..65535)", shown(raw.Address))
+	}
+	b.Check, _ = c.check(join(at, "check"), raw.Check)
+	return b
+}
+
+// namePath is where a backend's name was written: it may be its address.
+func (c *checker) namePath(backend string) string {
+	if at := join(backend, "name"); c.given(at) {
+		return at
+	}
+	return join(backend, "address")
+}
