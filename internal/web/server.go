@@ -1,0 +1,122 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// stopTimeout is how long answers that are under way may take at the end.
+const stopTimeout = time.Second
+
+// Options is what a Server works with; all of it is required.
+type Options struct {
+	Listen  string // host:port; empty: nowhere
+	Version string
+	Log     *zap.Logger
+	Sources Sources
+}
+
+// A Server answers HTTP requests about this vipd.
+type Server struct {
+	opts    Options
+	handler http.Handler
+}
+
+// New returns a Server. It starts nothing: see Run.
+func New(o Options) *Server {
+	return &Server{opts: o, handler: routes(o)}
+}
+
+// Run listens and serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	if s.opts.Listen == "" {
+		<-ctx.Done()
+		return nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.opts.Listen)
+	if err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	return s.serve(ctx, ln)
+}
+
+// serve owns one goroutine, which ends when the listener is closed.
+func (s *Server) serve(ctx context.Context, ln net.Listener) error {
+	// Every wait has an end, so that a client that is slow or silent costs one
+	// connection for a while and nobody else anything.
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          zap.NewStdLog(s.opts.Log),
+	}
+	s.opts.Log.Info("http serves", zap.Stringer("listen", ln.Addr()))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended: // never nil
+		return fmt.Errorf("http %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := server.Shutdown(limited)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close() // a slow client must not hold up the end
+	}
+	<-ended
+	return err
+}
+
+func routes(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics(registry(o.Version, o.Sources), o.Log))
+	mux.Handle("GET /healthz", probe(o.Sources.Alive))
+	mux.Handle("GET /readyz", probe(o.Sources.Ready))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { index(w, o.Version) })
+	return mux
+}
+
+// metrics serves what can be gathered. What can't is counted, so that one bad
+// source does not hide the others when they are needed most.
+func metrics(r *prometheus.Registry, log *zap.Logger) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		Registry:      r,
+		ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog:      zap.NewStdLog(log),
+	})
+}
+
+// probe answers 200 when problem tells of none, else 503 with it.
+func probe(problem func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if err := problem(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+func index(w http.ResponseWriter, version string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintf(w, `vipd %s
+
+/metrics  for Prometheus
+/healthz  200 while vipd works, else 503 and why
+/readyz   200 while this node serves what it should, else 503 and why
+`, version)
+}

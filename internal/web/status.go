@@ -1,0 +1,70 @@
+package web
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// Sources is where the server reads what it shows. Its funcs are called by many
+// goroutines at once.
+type Sources struct {
+	// Status is called once a scrape, and keeps to ctx.
+	Status func(ctx context.Context) (Status, error)
+	// Alive is nil while the daemon's loops go round, else which of them stands.
+	Alive func() error
+	// Ready is nil while this node serves what it should, else why not.
+	Ready func() error
+	// Timings are what the rooms' hooks feed.
+	Timings *Timings
+}
+
+// Status is what the metrics of one scrape are made of.
+type Status struct {
+	VIPs          []VIP
+	Speaker       *Speaker // nil: BGP is off
+	ProbesSkipped uint64   // since the start, of backends that are gone too
+	Draining      bool
+	Reload        Reload
+}
+
+// A VIP is a virtual IP. Backends without a weight are in Backends only.
+type VIP struct {
+	Name                        string
+	Advertised                  bool // the speaker confirmed it: what is seen, not what is wanted
+	ToAdvertised, ToWithdrawn   uint64
+	Healthy, Unhealthy, Unknown int
+	Backends                    []Backend
+}
+
+// A Backend is a server behind a VIP.
+type Backend struct {
+	Name     string
+	Up       bool
+	Failures map[string]uint64 // bad probes by reason
+}
+
+// A Speaker is the BGP daemon.
+type Speaker struct {
+	Up                         bool // connected, and BGP is started there
+	Wanted, Installed, Foreign int
+	Drift                      uint64
+	Neighbors                  []Neighbor
+}
+
+// A Neighbor is a BGP peer of the speaker.
+type Neighbor struct {
+	Address        netip.Addr
+	State          int // RFC 4271 §8.2.2, in its order: 1 is Idle, 6 Established
+	Sent, Received Messages
+}
+
+// Messages counts BGP messages by type (RFC 4271 §4.1, RFC 2918).
+type Messages struct{ Open, Update, Notification, Keepalive, Refresh uint64 }
+
+// A Reload is the last attempt to load the configuration; At is zero before
+// the first.
+type Reload struct {
+	OK bool
+	At time.Time
+}
