@@ -13,8 +13,9 @@ type checker struct {
 	*report
 	doc      *document
 	opts     Options
-	dir      string // relative paths of files begin here
-	internal int    // the first neighbor in our own AS; -1: none
+	dir      string          // relative paths of files begin here
+	refused  map[string]bool // paths whose values the decoder refused
+	internal int             // the first neighbor in our own AS; -1: none
 	bgp      BGP
 	checks   map[string]Check
 }
@@ -30,6 +31,16 @@ func assemble(c *checker) *Config {
 		HTTP:  HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
 		Log:   Log(c.doc.Log),
 	}
+}
+
+// errorf leaves out what follows from a value that was refused already.
+func (c *checker) errorf(path, format string, args ...any) {
+	for p := path; p != ""; p = parent(p) {
+		if c.refused[p] {
+			return
+		}
+	}
+	c.report.errorf(path, format, args...)
 }
 
 func (c *checker) node() string {

@@ -48,7 +48,7 @@ func (c *checker) kind(at, kind string, list []field) {
 	for _, f := range list {
 		kinds := strings.Fields(f.tag.Get("for"))
 		if at := join(at, f.key); len(kinds) > 0 && !slices.Contains(kinds, kind) && c.given(at) {
-			c.keyErrorf(at, "is of kind %s, but this check is of kind %s (remove it)", strings.Join(kinds, " and "), kind)
+			c.keyErrorf(at, "is a key of %s checks, but this one is of kind %s (remove it)", strings.Join(kinds, " and "), kind)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (c *checker) request(at string, raw rawCheck) {
 		c.errorf(join(at, "expect_status"), "is empty (write one status or more)")
 	}
 	if raw.ExpectBody != "" && raw.ExpectBodyRegexp != "" {
-		c.conflictf(join(at, "expect_body_regexp"), join(at, "expect_body"), "goes not together with expect_body (write one of them), which is")
+		c.conflictf(join(at, "expect_body_regexp"), join(at, "expect_body"), "is given together with expect_body (write one of them), which is")
 	}
 	if body := cmp.Or(raw.ExpectBody, raw.ExpectBodyRegexp); body != "" && raw.Method == "HEAD" {
 		c.errorf(join(at, "method"), "is HEAD, whose answers have no body to expect anything of")

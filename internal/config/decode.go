@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -71,7 +72,7 @@ func (d *decoder) field(f field, path string, v any, there bool, out reflect.Val
 	there = there && !(v == nil && isContainer(f.typ))
 	switch {
 	case there && v == nil:
-		d.errorf(path, "has no value (leave the key out for the default)")
+		d.errorf(path, "has no value (%s)", cmp.Or(f.tag.Get("need"), "leave the key out for the default"))
 	case there:
 		d.value(f, path, v, out)
 	case f.tag.Get("need") != "":
@@ -95,15 +96,7 @@ func isContainer(t reflect.Type) bool {
 func (d *decoder) value(f field, path string, v any, out reflect.Value) {
 	switch out.Kind() {
 	case reflect.Pointer:
-		on, isBool := v.(bool)
-		if isBool && f.tag.Get("switch") != "" {
-			if !on {
-				return
-			}
-			v = nil
-		}
-		out.Set(reflect.New(out.Type().Elem()))
-		d.value(f, path, v, out.Elem())
+		d.pointer(f, path, v, out)
 	case reflect.Slice:
 		d.list(f, path, v, out)
 	case reflect.Map:
@@ -115,6 +108,20 @@ func (d *decoder) value(f field, path string, v any, out reflect.Value) {
 			d.errorf(path, "%s", wrong)
 		}
 	}
+}
+
+func (d *decoder) pointer(f field, path string, v any, out reflect.Value) {
+	_, isMap := v.(map[string]any)
+	if switched := f.tag.Get("switch") != ""; switched && v == false {
+		return
+	} else if switched && v == true {
+		v = nil
+	} else if switched && !isMap {
+		d.errorf(path, "is %s (write true, false or a section of keys)", shown(v))
+		return
+	}
+	out.Set(reflect.New(out.Type().Elem()))
+	d.value(f, path, v, out.Elem())
 }
 
 func (d *decoder) list(f field, path string, v any, out reflect.Value) {
@@ -179,7 +186,7 @@ func readString(f field, v any, out reflect.Value) string {
 	words := strings.Fields(f.tag.Get("oneof"))
 	switch {
 	case !ok && len(words) == 0:
-		return fmt.Sprintf("is %s (write text, as %q)", shown(v), "…")
+		return fmt.Sprintf("is %s (write text, in quotes)", shown(v))
 	case len(words) > 0 && !slices.Contains(words, s):
 		return fmt.Sprintf("is %s (write %s)", shown(v), oneOf(words))
 	}
@@ -217,7 +224,7 @@ func readDuration(f field, v any, out *time.Duration) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("is %s (write a duration in %s..%s, as 300ms or 5s)", shown(v), low, high)
+	return fmt.Sprintf("is %s (write a duration in %s..%s%s)", shown(v), low, high, f.tag.Get("note"))
 }
 
 // fromText is for defaults, environment and flags, where all values are text:

@@ -39,7 +39,7 @@ func (c *checker) neighbor(at string, n *rawNeighbor) Neighbor {
 	for i, p := range n.Export.Deny {
 		for j, q := range n.Export.Allow {
 			if p == q && p.IsValid() {
-				c.conflictf(item(join(export, "deny"), i), item(join(export, "allow"), j), "%s is allowed too (write it once): it is", p)
+				c.conflictf(item(join(export, "deny"), i), item(join(export, "allow"), j), "is %s, which is allowed (write it once)", p)
 			}
 		}
 	}

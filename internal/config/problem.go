@@ -72,11 +72,6 @@ func (r *report) given(path string) bool {
 	return ok
 }
 
-// wrong tells whether a problem with path itself was told already.
-func (r *report) wrong(path string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Path == path && !p.Warning })
-}
-
 // pos is where the value of path stands, or that of its nearest parent.
 func (r *report) pos(path string) Pos {
 	for {
@@ -109,6 +104,15 @@ func (r *report) keyErrorf(path, format string, args ...any) {
 func (r *report) conflictf(path, other, format string, args ...any) {
 	r.problems = append(r.problems,
 		Problem{Pos: r.pos(path), Path: path, Text: fmt.Sprintf(format, args...), Also: r.pos(other)})
+}
+
+// paths tells where there are problems so far.
+func (r *report) paths() map[string]bool {
+	told := make(map[string]bool, len(r.problems))
+	for _, p := range r.problems {
+		told[p.Path] = true
+	}
+	return told
 }
 
 // sorted returns the problems in the order of the file, each once.

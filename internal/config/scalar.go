@@ -207,7 +207,8 @@ func splitHostPort(s string) (host string, port uint16, ok bool) {
 // isDNSName keeps to letters, digits, dash and underscore. A last label of
 // digits alone is a mistyped address (RFC 3696 §2), never a name.
 func isDNSName(s string) bool {
-	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	s = strings.TrimSuffix(s, ".")
+	labels := strings.Split(s, ".")
 	if len(s) > 253 || strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return false
 	}

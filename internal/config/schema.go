@@ -14,6 +14,7 @@ import (
 //	default  its value when nobody gives it, as text
 //	range    least and greatest value, both allowed
 //	oneof    the words allowed
+//	note     what to add to the message on a value out of range
 //	need     marks what must be given, and says what that is
 //	for      the kinds of check that have this key
 //	switch   a section that true and false may stand for: all defaults, or off
@@ -75,7 +76,7 @@ type rawNeighbor struct {
 	Port            uint16        `key:"port" default:"179" range:"1..65535"`
 	LocalAddress    netip.Addr    `key:"local_address" default:""`
 	PasswordFile    string        `key:"password_file" default:""`
-	HoldTime        time.Duration `key:"hold_time" default:"90s" range:"3s..65535s"`
+	HoldTime        time.Duration `key:"hold_time" default:"90s" range:"3s..65535s" note:"; GoBGP can't go without"`
 	MultihopTTL     uint8         `key:"multihop_ttl" default:"0" range:"0..255"`
 	AddPathsSendMax uint8         `key:"add_paths_send_max" default:"0" range:"0..255"`
 	Passive         bool          `key:"passive" default:"false"`

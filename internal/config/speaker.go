@@ -58,7 +58,7 @@ func (c *checker) identity() {
 	if !c.given("bgp.local_as") {
 		c.errorf("bgp.local_as", "is missing, and %s (write this node's AS number)", why)
 	}
-	if !c.bgp.RouterID.IsValid() && !c.wrong("bgp.router_id") {
+	if !c.bgp.RouterID.IsValid() {
 		c.errorf("bgp.router_id", "is missing, and %s (write an IPv4 address that is this node's alone)", why)
 	}
 }
@@ -78,7 +78,7 @@ func (c *checker) embedded() {
 
 func (c *checker) sidecar() {
 	c.gobgpAddress()
-	if c.bgp.Manage {
+	if c.bgp.Manage || c.refused["bgp.manage"] {
 		return
 	}
 	for _, key := range []string{"listen_port", "listen_addresses", "neighbors"} {
@@ -145,7 +145,7 @@ func (c *checker) announce(at string, base Announce, raw rawAttributes) Announce
 func (c *checker) prepend(at string, times uint8) {
 	if times > 0 && c.internal >= 0 {
 		c.conflictf(at, join(item("bgp.neighbors", c.internal), "remote_as"),
-			"an internal neighbor refuses routes with its own AS in the path (write 0): it is")
+			"is %d, and an internal neighbor refuses routes with its own AS in the path (write 0): the neighbor is", times)
 	}
 }
 

@@ -17,7 +17,9 @@ func suggest(word string, known []string) string {
 	switch {
 	case best != "":
 		return fmt.Sprintf(" (did you mean %q?)", best)
-	case len(known) > 0 && len(known) <= 12:
+	case len(known) == 1:
+		return " (write " + known[0] + ")"
+	case len(known) > 1 && len(known) <= 12:
 		return " (one of " + strings.Join(known, ", ") + ")"
 	}
 	return ""

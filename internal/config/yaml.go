@@ -16,7 +16,7 @@ import (
 // Bounds of a file. A few lines of YAML aliases can stand for more values than
 // fit into memory, so aliased values are counted each time that they are used.
 const (
-	maxAliased = 100_000
+	maxAliased = 500_000
 	maxDepth   = 32
 )
 
@@ -80,7 +80,7 @@ func yamlSyntax(source string, data []byte, err error) Problem {
 	}
 	indent := len(rest) - len(bytes.TrimLeft(rest, " \t"))
 	return Problem{Pos: c.at(start + indent),
-		Text: "not YAML: " + strings.TrimPrefix(text, "yaml: ") + " (look at this line and the next)"}
+		Text: "not YAML: " + strings.TrimPrefix(text, "yaml: ") + " (look at this line and at those after it)"}
 }
 
 func notYAML(c rune) bool {
@@ -202,13 +202,12 @@ func (y *yamlReader) scalar(path string, n *yaml.Node) any {
 	case "!!bool", "!!int", "!!float":
 		var v any
 		if err := n.Decode(&v); err != nil {
-			y.errorf(path, "is %s, which is no %s", shown(n.Value), strings.TrimPrefix(tag, "!!"))
-			return nil
+			return n.Value // a tag that lies: !!int abc
 		}
 		return number(v)
 	default:
 		y.errorf(path, "has the tag %s (remove it)", tag)
-		return nil
+		return n.Value
 	}
 }
 
