@@ -109,6 +109,17 @@ func (r *Reconciler) Settled(ctx context.Context) error {
 	return r.await(ctx, func(synced bool, open int) bool { return synced && open == 0 })
 }
 
+// Ready is nil while the speaker is connected and its table was compared.
+func (r *Reconciler) Ready() error {
+	if l := r.link.Load(); !l.Connected {
+		return fmt.Errorf("speaker: %s", l.Problem)
+	}
+	if synced, _, _ := r.table.state(); !synced {
+		return errors.New("speaker: its table was not compared yet")
+	}
+	return nil
+}
+
 func (r *Reconciler) await(ctx context.Context, done func(synced bool, open int) bool) error {
 	for {
 		synced, open, changed := r.table.state()

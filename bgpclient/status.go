@@ -21,6 +21,7 @@ type Status struct {
 	Routes                     []RouteStatus
 	Wanted, Installed, Foreign int
 	Drift                      uint64 // how often a route of ours was found changed by others
+	Removed                    uint64 // routes withdrawn of prefixes that are not managed any more
 	Neighbors                  []NeighborState
 }
 
@@ -43,7 +44,7 @@ func (r *Reconciler) Status() Status {
 	t := r.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.Synced, s.Drift = t.synced, t.drift
+	s.Synced, s.Drift, s.Removed = t.synced, t.drift, t.removed
 	s.Routes = make([]RouteStatus, 0, len(t.entries))
 	for prefix, e := range t.entries {
 		rs := e.status(prefix, t.owner)

@@ -22,6 +22,7 @@ type table struct {
 	suspect map[netip.Prefix]struct{} // to be listed again: something changed at the speaker
 	open    int                       // entries that are not confirmed
 	drift   uint64                    // confirmed entries that the speaker lost or changed
+	removed uint64                    // routes withdrawn of prefixes that are forgotten now
 	synced  bool                      // the whole table was compared on the present connection
 	changed chan struct{}             // closed and renewed when open or synced change
 }
@@ -189,6 +190,7 @@ func (t *table) confirm(prefix netip.Prefix, now time.Time, took []time.Duration
 	}
 	e.err, e.tries, e.retryAt = nil, 0, time.Time{}
 	if e.forget {
+		t.removed += uint64(count(e.acted))
 		delete(t.entries, prefix)
 		delete(t.dirty, prefix)
 	}
