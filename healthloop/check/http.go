@@ -68,7 +68,7 @@ func (p *httpProber) ask(ctx context.Context, a *attempt, at page) (*page, error
 	if err != nil {
 		return nil, a.unconnected(ctx, p.address, err)
 	}
-	defer hangUp(c)
+	defer c.Close()
 	defer cutOff(ctx, c)()
 	a.did("connected")
 

@@ -20,7 +20,7 @@ func NewPool() *Pool {
 	return &Pool{
 		// A probe is over before the first keepalive: spare the four system
 		// calls that set it up.
-		dialer:    net.Dialer{KeepAlive: -1},
+		dialer:    net.Dialer{KeepAlive: -1, ControlContext: resetOnClose},
 		scratches: sync.Pool{New: func() any { return newScratch() }},
 	}
 }

@@ -32,33 +32,24 @@ func (p *tcpProber) Probe(ctx context.Context) error {
 	if err != nil {
 		return a.unconnected(ctx, p.address, err)
 	}
+	defer c.Close()
 	a.did("connected")
-	if len(p.send) > 0 || p.expect != nil {
-		defer cutOff(ctx, c)()
+	if len(p.send) == 0 && p.expect == nil {
+		return nil
 	}
+	defer cutOff(ctx, c)()
 	if len(p.send) > 0 {
 		if _, err := c.Write(p.send); err != nil {
-			hangUp(c)
 			return a.broken(ctx, err, healthloop.ReasonOther)
 		}
 		a.did("data sent")
 	}
 	if p.expect == nil {
-		return p.leave(c)
+		// Nobody waits for what was sent to arrive: a reset would make the
+		// kernel drop the rest of it.
+		return c.SetLinger(-1)
 	}
-	defer hangUp(c)
 	return p.listen(ctx, &a, c)
-}
-
-// leave ends a probe whose answer nobody waits for. A reset would make the
-// kernel drop what has not been sent yet.
-func (p *tcpProber) leave(c *net.TCPConn) error {
-	if len(p.send) > 0 {
-		_ = c.Close() // the connect was the answer
-		return nil
-	}
-	hangUp(c)
-	return nil
 }
 
 // listen reads until what was received matches.
