@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A checker turns a document, whose values are right one by one, into a
@@ -58,7 +59,7 @@ func (c *checker) node() string {
 // argument of a command without quoting.
 func (c *checker) word(path, name string) bool {
 	bad := strings.IndexFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) || r == unicode.ReplacementChar })
-	if name == "" || len(name) > 128 || bad >= 0 {
+	if name == "" || utf8.RuneCountInString(name) > 128 || bad >= 0 {
 		c.errorf(path, "is %s (write 1 to 128 characters without spaces)", shown(name))
 		return false
 	}

@@ -147,7 +147,7 @@ type Check struct {
 	Send           []byte // tcp
 	Expect         *regexp.Regexp
 	Method         string // http from here
-	Host           string
+	Host           string // empty: the backend's address
 	Path           string
 	Headers        []Header // sorted by name
 	ExpectStatus   []StatusRange

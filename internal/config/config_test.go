@@ -237,6 +237,52 @@ func TestNoFileMeansDefaults(t *testing.T) {
 	}
 }
 
+func TestFilesAreRelativeToTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"password": "word\r\n", "ca.pem": "pem", "vipd.yml": `
+bgp:
+  speaker: embedded
+  local_as: 65001
+  router_id: 10.0.0.1
+  neighbors: [{address: 10.0.0.2, remote_as: 65000, password_file: password}]
+checks: {web: {kind: https, tls: {ca_file: ca.pem}}}
+vips: [{name: a, prefix: 192.0.2.1, check: web, backends: [{address: "10.0.0.1:443"}]}]
+`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, problems, err := Load(Options{Path: filepath.Join(dir, "vipd.yml"), Hostname: "host"})
+	if err != nil || c == nil {
+		t.Fatalf("%v\n%s", err, lines(problems))
+	}
+	if !c.BGP.Manage || c.BGP.Neighbors[0].Password != "word" || c.BGP.Neighbors[0].HoldTime != 90*time.Second {
+		t.Errorf("got %+v", c.BGP)
+	}
+	if got := c.VIPs[0].Backends[0].Check.TLS.CAFile; got != filepath.Join(dir, "ca.pem") {
+		t.Errorf("ca_file %s", got)
+	}
+}
+
+func TestExamplesOfTheManualAreTheSame(t *testing.T) {
+	data, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```(yaml|json|toml)\n(.*?)^```").FindAllStringSubmatch(string(data), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	want := parse(t, blocks[0][2], Options{})
+	for _, b := range blocks[1:] {
+		got, problems := Parse("vipd."+b[1], []byte(b[2]), Options{Hostname: "host"})
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %s got %+v", b[1], lines(problems), got)
+		}
+	}
+}
+
 func TestUnreadableFileIsAnError(t *testing.T) {
 	_, problems, err := Load(Options{Path: filepath.Join(t.TempDir(), "vipd.yaml")})
 	if !errors.Is(err, fs.ErrNotExist) || problems != nil {

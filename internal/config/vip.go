@@ -91,7 +91,7 @@ func (c *checker) reachable(at string, v VIP) {
 		family, key, hop = "IPv4", "next_hop", v.Announce.NextHop4
 	}
 	same := slices.ContainsFunc(c.bgp.Neighbors, func(n Neighbor) bool { return !n.Address.IsValid() || n.Address.Is4() == ipv4 })
-	if !same && !hop.IsValid() && !c.given("bgp."+key) {
+	if !same && !hop.IsValid() && !c.refused["bgp."+key] {
 		c.errorf(join(at, "prefix"), "is %s, but no neighbor is, so the speaker has no next hop for it (set announce.next_hop here, or bgp.%s)", family, key)
 	}
 }

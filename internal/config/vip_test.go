@@ -94,20 +94,22 @@ vips: [{name: a, prefix: PREFIX, check: web, announce: {next_hop: "VIP"}, backen
 `
 	for _, tt := range []struct {
 		name, neighbor, prefix, bgp, vip string
-		ok                               bool
+		problems                         int
 	}{
-		{"same family", "10.0.0.1", "192.0.2.1", "", "", true},
-		{"other family", "10.0.0.1", "2001:db8::1", "", "", false},
-		{"other family, the VIP has one", "10.0.0.1", "2001:db8::1", "", "2001:db8::2", true},
-		{"other family, bgp has one", "10.0.0.1", "2001:db8::1", "next_hop_ipv6: 2001:db8::2,", "", true},
-		{"other family, bgp has one of the wrong", "10.0.0.1", "2001:db8::1", "next_hop: 10.0.0.2,", "", false},
-		{"IPv4 over IPv6", "2001:db8::9", "192.0.2.1", "", "", false},
-		{"IPv4 over IPv6, bgp has one", "2001:db8::9", "192.0.2.1", "next_hop: 10.0.0.2,", "", true},
+		{"same family", "10.0.0.1", "192.0.2.1", "", "", 0},
+		{"other family", "10.0.0.1", "2001:db8::1", "", "", 1},
+		{"other family, the VIP has one", "10.0.0.1", "2001:db8::1", "", "2001:db8::2", 0},
+		{"other family, bgp has one", "10.0.0.1", "2001:db8::1", "next_hop_ipv6: 2001:db8::2,", "", 0},
+		{"other family, bgp has one of the wrong", "10.0.0.1", "2001:db8::1", "next_hop: 10.0.0.2,", "", 1},
+		{"IPv4 over IPv6", "2001:db8::9", "192.0.2.1", "", "", 1},
+		{"IPv4 over IPv6, bgp has one", "2001:db8::9", "192.0.2.1", "next_hop: 10.0.0.2,", "", 0},
+		{"other family, bgp says the default", "10.0.0.1", "2001:db8::1", "next_hop_ipv6: '',", "", 1},
+		{"other family, bgp has a wrong one: told once", "10.0.0.1", "2001:db8::1", "next_hop_ipv6: none,", "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			full := strings.NewReplacer("NEIGHBOR", tt.neighbor, "PREFIX", tt.prefix, "BGP", tt.bgp, "VIP", tt.vip).Replace(text)
 			c, problems := Parse("vipd.yaml", []byte(full), Options{Hostname: "h"})
-			if (c != nil) != tt.ok {
+			if len(problems) != tt.problems || (c == nil) != (tt.problems > 0) {
 				t.Errorf("accepted: %t\n%s", c != nil, lines(problems))
 			}
 		})
