@@ -94,15 +94,19 @@ func (s *scratch) readBody(body io.Reader, wanted bool) error {
 }
 
 // unreadable is the Failure of an answer that could not be read to its end.
-func (p *httpProber) unreadable(ctx context.Context, a *attempt, err error) error {
+func (s *scratch) unreadable(ctx context.Context, a *attempt, err error) error {
+	// Of a header line that stops halfway, net/http says that it is malformed,
+	// not that it stopped.
+	if s.ended != nil && s.ended != io.EOF {
+		err = s.ended
+	}
 	switch {
 	case errors.Is(err, errTooLong):
 		return a.failf(healthloop.ReasonProtocol, "header longer than %d bytes", maxHead)
+	case isTLS(err):
+		return a.failf(healthloop.ReasonTLS, "%w", err)
 	case reasonOf(err) != healthloop.ReasonOther || ctx.Err() == context.Canceled:
 		return a.broken(ctx, err, healthloop.ReasonOther)
-	}
-	if reason := otherThan(err, healthloop.ReasonProtocol); reason != healthloop.ReasonProtocol {
-		return a.failf(reason, "%w", err)
 	}
 	// net/http's texts quote what came, as much as there was of it.
 	return a.failf(healthloop.ReasonProtocol, "not an HTTP answer: %s", excerpt([]byte(err.Error())))

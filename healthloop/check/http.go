@@ -87,7 +87,7 @@ func (p *httpProber) ask(ctx context.Context, a *attempt, at page) (*page, error
 // exchange sends the request and reads the answer.
 func (p *httpProber) exchange(ctx context.Context, a *attempt, at page, conn io.ReadWriter) (*page, error) {
 	if _, err := conn.Write(at.wire); err != nil {
-		return nil, a.broken(ctx, err, otherThan(err, healthloop.ReasonOther))
+		return nil, a.broken(ctx, err, healthloop.ReasonOther)
 	}
 	a.did("request sent")
 	s := p.pool.get()
@@ -95,7 +95,7 @@ func (p *httpProber) exchange(ctx context.Context, a *attempt, at page, conn io.
 	s.reset(conn, maxHead)
 	resp, err := s.readHead(at.request)
 	if err != nil {
-		return nil, p.unreadable(ctx, a, err)
+		return nil, s.unreadable(ctx, a, err)
 	}
 	a.did("headers received")
 	if loc := resp.Header.Get("Location"); p.follow && redirects(resp.StatusCode) && loc != "" {
@@ -105,7 +105,7 @@ func (p *httpProber) exchange(ctx context.Context, a *attempt, at page, conn io.
 		return nil, a.failf(healthloop.ReasonStatus, "status %d, expected %s", resp.StatusCode, p.want.statusText())
 	}
 	if err := s.readBody(resp.Body, p.want.wantsBody()); err != nil {
-		return nil, p.unreadable(ctx, a, err)
+		return nil, s.unreadable(ctx, a, err)
 	}
 	return nil, p.judgeBody(a, s.data)
 }

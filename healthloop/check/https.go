@@ -37,16 +37,15 @@ func serverName(t target, host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// otherThan is ReasonTLS for an error of the TLS layer after the handshake, for
-// instance the refusal of our certificate, which TLS 1.3 brings only then.
-func otherThan(err error, other healthloop.Reason) healthloop.Reason {
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
-		return healthloop.ReasonTLS
+// isTLS tells an error of the TLS layer from one of the connection below or of
+// the answer above: for instance the refusal of our certificate, which TLS 1.3
+// brings only after the handshake.
+func isTLS(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op == "remote error" || op.Op == "local error"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return healthloop.ReasonTLS
-	}
-	return other
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
 }
 
 // TLSFiles names the files of a TLS client; an empty name is none.

@@ -48,7 +48,8 @@ type scratch struct {
 	reader *bufio.Reader // reads the scratch itself, so it sees the limit
 	data   []byte
 	source io.Reader
-	left   int // bytes that may still be read from source
+	left   int   // bytes that may still be read from source
+	ended  error // why no more can be read
 }
 
 func newScratch() *scratch {
@@ -59,16 +60,17 @@ func newScratch() *scratch {
 
 // reset begins an answer of at most limit bytes from source.
 func (s *scratch) reset(source io.Reader, limit int) {
-	s.source, s.left, s.data = source, limit, s.data[:0]
+	s.source, s.left, s.data, s.ended = source, limit, s.data[:0], nil
 	s.reader.Reset(s)
 }
 
 // Read reads from the source, up to the limit.
-func (s *scratch) Read(b []byte) (int, error) {
+func (s *scratch) Read(b []byte) (n int, err error) {
 	if s.left <= 0 {
-		return 0, errTooLong
+		s.ended = errTooLong
+		return 0, s.ended
 	}
-	n, err := s.source.Read(b[:min(len(b), s.left)])
+	n, s.ended = s.source.Read(b[:min(len(b), s.left)])
 	s.left -= n
-	return n, err
+	return n, s.ended
 }

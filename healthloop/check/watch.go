@@ -26,8 +26,9 @@ const (
 // serving. It is plain TCP for every kind, since nothing else is asked of it.
 type watched struct {
 	healthloop.Prober
-	open  func(context.Context) (net.Conn, error)
-	pause time.Duration // before the next connection is opened
+	address string
+	open    func(context.Context) (net.Conn, error)
+	pause   time.Duration // before the next connection is opened
 }
 
 func newWatched(p healthloop.Prober, t target) *watched {
@@ -38,7 +39,7 @@ func newWatched(p healthloop.Prober, t target) *watched {
 		Timeout:         watchConnect,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3},
 	}
-	return &watched{Prober: p, open: func(ctx context.Context) (net.Conn, error) {
+	return &watched{Prober: p, address: t.address, open: func(ctx context.Context) (net.Conn, error) {
 		return dialer.DialContext(ctx, "tcp", t.address)
 	}}
 }
@@ -56,12 +57,12 @@ func (w *watched) Watch(ctx context.Context) error {
 	}
 	c, err := w.open(ctx)
 	if err != nil {
-		return fmt.Errorf("watch: connect: %w", cause(err))
+		return fmt.Errorf("watch %s: connect: %w", w.address, cause(err))
 	}
 	defer c.Close()
 	defer cutOff(ctx, c)()
 	opened := time.Now()
-	err = await(c)
+	talks := outlive(c)
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -70,20 +71,24 @@ func (w *watched) Watch(ctx context.Context) error {
 	default:
 		w.pause = min(max(2*w.pause, watchLived), watchMaxPause)
 	}
-	return err
+	if talks {
+		return fmt.Errorf("watch %s: the backend sent more than %d bytes unasked", w.address, watchTolerates)
+	}
+	return nil
 }
 
-// await reads until the other side ends the connection.
-func await(c net.Conn) error {
+// outlive reads until the connection ends: by FIN, by reset or for want of an
+// answer to keepalive. It gives up on a backend that talks.
+func outlive(c net.Conn) (talks bool) {
 	buf := make([]byte, 256)
-	for left := watchTolerates; left > 0; {
+	for left := watchTolerates; left >= 0; {
 		n, err := c.Read(buf)
 		if err != nil {
-			return nil //nolint:nilerr // the end, by FIN, reset or keepalive, is what is waited for
+			return false
 		}
 		left -= n
 	}
-	return fmt.Errorf("watch: the backend sent more than %d bytes unasked", watchTolerates)
+	return true
 }
 
 // sleep waits for d and tells whether ctx lasted so long.
