@@ -94,7 +94,7 @@ func (s *state) answered(a *asker, now time.Time) {
 	a.asking = false
 	a.cancel()
 	b := a.backend
-	if s.ended || b.asker != a {
+	if s.over() || b.asker != a {
 		return
 	}
 	s.record(b, a, now)
@@ -109,6 +109,10 @@ func (s *state) answered(a *asker, now time.Time) {
 		s.watch(a, now)
 	}
 }
+
+// over reports whether Run was told to end. Probes and watches are cut then:
+// what they report is no word on a backend, even before Run itself heard of it.
+func (s *state) over() bool { return s.running.Err() != nil }
 
 // record takes the answer of a into its backend's health.
 func (s *state) record(b *backend, a *asker, now time.Time) {
@@ -169,7 +173,7 @@ func (s *state) noticed(a *asker, err error, now time.Time) {
 	a.unwatch()
 	b := a.backend
 	switch {
-	case s.ended || b.asker != a:
+	case s.over() || b.asker != a:
 	case err != nil:
 		a.watchAfter = now.Add(b.Timing.Interval)
 	case a.asking:

@@ -193,75 +193,74 @@ func TestTheEarlierOfTwoEndsCounts(t *testing.T) {
 	}
 }
 
-// A situation is all that Decide is told, drawn from a seed.
-func situation(seed uint64) (Policy, []record, Inputs) {
-	r := rand.New(rand.NewPCG(seed, 0))
+// situation draws all that Decide is told; draw returns a number below n.
+func situation(draw func(n int) int) (Policy, []record, Inputs) {
 	threshold := func() Threshold {
-		if r.IntN(2) == 0 {
-			return Threshold{Percent: 1 + r.IntN(100)}
+		if draw(2) == 0 {
+			return Threshold{Percent: 1 + draw(100)}
 		}
-		return Threshold{Count: r.IntN(6)}
+		return Threshold{Count: draw(6)}
 	}
 	when := func() time.Time {
-		return [...]time.Time{{}, noon, noon.Add(time.Duration(r.IntN(7200)-3600) * time.Second)}[r.IntN(3)]
+		return [...]time.Time{{}, noon, noon.Add(time.Duration(draw(240)-120) * time.Second)}[draw(3)]
 	}
-	p := Policy{MinHealthy: threshold(), OnUplinksDown: UplinkPolicy(r.IntN(2))}
-	below := r.IntN(100)
-	for range r.IntN(3) {
+	p := Policy{MinHealthy: threshold(), OnUplinksDown: UplinkPolicy(draw(2))}
+	below := draw(100)
+	for range draw(3) {
 		below++
 		p.Degraded = append(p.Degraded, Level{Below: Threshold{Percent: below}})
 	}
-	if r.IntN(2) == 0 {
-		p.LinkBandwidth = LinkBandwidth{PerWeight: 125e6, Settle: time.Duration(r.IntN(100)) * time.Second}
+	if draw(2) == 0 {
+		p.LinkBandwidth = LinkBandwidth{PerWeight: 125e6, Settle: time.Duration(draw(100)) * time.Second}
 	}
 	in := Inputs{
-		Override:      Override{Word: Word(r.IntN(3)), By: "bob", Until: when()},
-		Drain:         Drain{Phase: DrainPhase(r.IntN(3))},
-		Uplinks:       Uplinks{Up: r.IntN(2), Total: 1 + r.IntN(2)},
-		Last:          Intent{State: State(r.IntN(3)), LinkBandwidth: float64(r.IntN(10)) * 1e8},
+		Override:      Override{Word: Word(draw(3)), By: "bob", Until: when()},
+		Drain:         Drain{Phase: DrainPhase(draw(3))},
+		Uplinks:       Uplinks{Up: draw(2), Total: 1 + draw(2)},
+		Last:          Intent{State: State(draw(3)), LinkBandwidth: float64(draw(10)) * 1e8},
 		HoldUntil:     when(),
 		CapacitySince: when(),
 	}
-	backends := make([]record, r.IntN(8))
+	backends := make([]record, draw(8))
 	for i := range backends {
 		// The record's count of good probes stands for the weight here.
-		backends[i] = record{health: Health(r.IntN(3)), good: r.IntN(9) * r.IntN(3)}
+		backends[i] = record{health: Health(draw(3)), good: draw(9) * draw(3)}
 		in.Tally = in.Tally.plus(backends[i].health, backends[i].good)
 	}
 	return p, backends, in
 }
 
 // checkDecision tests what must hold for any situation.
-func checkDecision(t *testing.T, seed uint64) {
-	p, backends, in := situation(seed)
+func checkDecision(t *testing.T, draw func(n int) int) {
+	p, backends, in := situation(draw)
 	got := Decide(p, in, noon)
 	if again := Decide(p, in, noon); again != got {
-		t.Fatalf("seed %d: decided otherwise the second time: %+v, %+v", seed, got, again)
+		t.Fatalf("decided otherwise the second time: %+v, %+v", got, again)
 	}
 	forced := in.Override.at(noon) == ForceAdvertise
 	if got.State == Advertised && !forced && !in.Tally.reaches(p.MinHealthy) {
-		t.Errorf("seed %d: advertised below the minimum: %+v", seed, got)
+		t.Errorf("advertised below the minimum: %+v", got)
 	}
 	if !got.Again.IsZero() && !got.Again.After(noon) {
-		t.Errorf("seed %d: again at %v, which is past", seed, got.Again)
+		t.Errorf("again at %v, which is past", got.Again)
 	}
 	if !strings.HasPrefix(got.Reason, got.State.String()) {
-		t.Errorf("seed %d: %s because %q", seed, got.State, got.Reason)
+		t.Errorf("%s because %q", got.State, got.Reason)
 	}
 	if got.State != Advertised && (got.Level != -1 || got.LinkBandwidth != 0 || got.GracefulShutdown) {
-		t.Errorf("seed %d: not announced with attributes: %+v", seed, got)
+		t.Errorf("not announced with attributes: %+v", got)
 	}
 	if got.GracefulShutdown != (got.State == Advertised && in.Drain.Phase == PreferOthers) {
-		t.Errorf("seed %d: graceful shutdown: %+v", seed, got)
+		t.Errorf("graceful shutdown: %+v", got)
 	}
 	if p.LinkBandwidth.PerWeight > 0 && got.State == Advertised && in.Tally.Healthy > 0 && got.LinkBandwidth == 0 {
-		t.Errorf("seed %d: no link bandwidth: %+v", seed, got)
+		t.Errorf("no link bandwidth: %+v", got)
 	}
 	for i, b := range backends {
 		better := in
 		better.Tally = in.Tally.minus(b.health, b.good).plus(Up, b.good)
 		if now := Decide(p, better, noon); worse(now, got) {
-			t.Fatalf("seed %d: worse with backend %d healthy: %+v, was %+v", seed, i, now, got)
+			t.Errorf("worse with backend %d healthy: %+v, was %+v", i, now, got)
 		}
 	}
 }
@@ -281,11 +280,23 @@ func worse(a, b Intent) bool {
 
 func TestDecideInAnySituation(t *testing.T) {
 	for seed := range uint64(20_000) {
-		checkDecision(t, seed)
+		checkDecision(t, rand.New(rand.NewPCG(seed, 0)).IntN)
+		if t.Failed() {
+			t.Fatalf("in situation %d", seed)
+		}
 	}
 }
 
 func FuzzDecide(f *testing.F) {
-	f.Add(uint64(1))
-	f.Fuzz(checkDecision)
+	f.Add([]byte("any situation is made of bytes"))
+	f.Fuzz(func(t *testing.T, bytes []byte) {
+		checkDecision(t, func(n int) int {
+			if len(bytes) == 0 {
+				return 0
+			}
+			b := bytes[0]
+			bytes = bytes[1:]
+			return int(b) % n
+		})
+	})
 }
