@@ -1,3 +1,15 @@
+// Package config reads what an operator may write, and tells all that is wrong
+// with it at once, each thing with its place.
+//
+// It starts nothing, connects to nothing and looks no name up; besides Load,
+// which opens files, it depends on its arguments alone. What the settings do is
+// for others: the daemon turns a Config into the types of the other packages.
+//
+// The way of a setting: a format's reader (yaml.go, json.go, toml.go) gives
+// plain values and notes where each stands; layers.go adds environment and
+// flags; decode.go fills the structs of schema.go, which refuses single values;
+// assemble.go and its neighbors refuse what doesn't go together, and build the
+// Config.
 package config
 
 import (

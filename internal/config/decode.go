@@ -205,7 +205,7 @@ func readInt(f field, v any, out reflect.Value) string {
 	if out.CanInt() {
 		out.SetInt(n)
 	} else {
-		out.SetUint(uint64(n)) // #nosec G115 -- ranges of unsigned fields begin at 0 or above
+		out.SetUint(uint64(n)) // ranges of unsigned fields begin at 0 or above
 	}
 	return ""
 }
