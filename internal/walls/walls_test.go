@@ -31,11 +31,12 @@ var rooms = []struct {
 	{"api/...", []string{"api/..."}, "the API is what clients see: it drags nothing else in"},
 	{"vipctl/...", []string{"vipctl/...", "api/..."}, "vipctl talks the API only, as any other client"},
 	{"cmd/vipctl", []string{"vipctl"}, "main is thin: the rest is in vipctl"},
-	{"cmd/vipd", []string{"internal/daemon/...", "internal/config"}, "main is thin: the daemon assembles the rooms"},
+	{"cmd/vipd", []string{"internal/daemon/...", "internal/config", "internal/demo"}, "main is thin: the daemon assembles the rooms"},
 	{"internal/config", nil, "config knows no room: the daemon translates it"},
 	{"internal/web", []string{"healthloop", "bgpclient", "bfdengine"}, "web shows snapshots of the rooms: the rest is the daemon's"},
 	{"internal/control", []string{"api/...", "healthloop", "bgpclient", "bfdengine"}, "control serves snapshots of the rooms: the rest is the daemon's"},
 	{"internal/daemon/...", []string{"internal/...", "healthloop/...", "bgpclient/...", "bfdengine/..."}, "the daemon joins the rooms and serves the API through control"},
+	{"internal/demo", nil, "the demo runs vipd as a process, as a user would: it needs nothing of its inside"},
 	{"internal/lab/...", []string{"internal/lab/..."}, "the lab is a network in a box for the programs as they are"},
 }
 
