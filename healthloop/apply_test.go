@@ -15,7 +15,7 @@ func TestApplyOfTheSameChangesNothing(t *testing.T) {
 		r.until(20 * time.Second)
 		a.since(r.start)
 		b.since(r.start)
-		r.said = nil
+		r.heard()
 		// Probers are new each time a configuration is read; equal keys say
 		// that they would ask the same.
 		unused := &script{}
@@ -35,8 +35,9 @@ func TestApplyOfTheSameChangesNothing(t *testing.T) {
 				t.Errorf("asked at %s", asked)
 			}
 		}
-		if len(unused.asked) != 0 || b.cut != 0 {
-			t.Errorf("new probers asked %d times, %d probes cut", len(unused.asked), b.cut)
+		asked, _ := unused.counts()
+		if _, cut := b.counts(); asked != 0 || cut != 0 {
+			t.Errorf("new probers asked %d times, %d probes cut", asked, cut)
 		}
 		r.want()
 	})
@@ -45,7 +46,7 @@ func TestApplyOfTheSameChangesNothing(t *testing.T) {
 func TestApplyTellsFirstIntentsBeforeRemovals(t *testing.T) {
 	loopTest(t, []VIP{vipOf("old", count(1), &script{}), vipOf("kept", count(1), &script{})}, func(r *rig) {
 		r.until(5 * time.Second)
-		r.said = nil
+		r.heard()
 		r.apply(vipOf("new", count(1), &script{}), vipOf("kept", count(1), &script{}))
 		r.want(
 			"5s new undecided: 0 of 1 backends healthy, 1 unknown (minimum 1)",
@@ -69,11 +70,11 @@ func TestApplyDiscardsWhatWasUnderWay(t *testing.T) {
 				r.until(100 * time.Millisecond)
 				r.apply(vips...)
 				synctest.Wait()
-				if old.cut != 1 {
-					t.Errorf("%d probes cut", old.cut)
+				if _, cut := old.counts(); cut != 1 {
+					t.Errorf("%d probes cut", cut)
 				}
 				r.until(10 * time.Second)
-				if len(old.asked) != 1 {
+				if asked, _ := old.counts(); asked != 1 {
 					t.Errorf("old prober asked at %s", old.since(r.start))
 				}
 				for _, v := range r.status().VIPs {
@@ -96,7 +97,7 @@ func keyed(v VIP, key string) VIP {
 func TestNewKeyKeepsTheVerdictAndAsksSoon(t *testing.T) {
 	loopTest(t, []VIP{vipOf("web", count(1), &script{})}, func(r *rig) {
 		r.until(5 * time.Second)
-		r.said = nil
+		r.heard()
 		bad := &script{bad: errRefused}
 		r.apply(keyed(vipOf("web", count(1), bad), "v2"))
 		r.until(10 * time.Second)
@@ -112,7 +113,7 @@ func TestNewPolicyWeightAndTimingDecideWithoutAProbe(t *testing.T) {
 	a, b := &script{}, &script{bad: errRefused}
 	loopTest(t, []VIP{vipOf("web", count(1), a, b)}, func(r *rig) {
 		r.until(10 * time.Second)
-		r.said = nil
+		r.heard()
 		r.apply(vipOf("web", count(2), a, b))
 		v := vipOf("web", percent(60), a, b)
 		r.apply(v)
@@ -127,16 +128,14 @@ func TestNewPolicyWeightAndTimingDecideWithoutAProbe(t *testing.T) {
 		// Two bad probes in a row are enough once fall is 2.
 		a.set(errRefused)
 		a.since(r.start)
-		for len(a.asked) < 2 {
-			time.Sleep(tick)
-			synctest.Wait()
-		}
+		a.wait(2)
 		r.want()
 		v = vipOf("web", percent(60), a, b)
 		v.Backends[0].Weight, v.Backends[0].Timing.Fall = 3, 2
 		r.apply(v)
-		if st := r.status().VIPs[0]; st.Intent.State != Withdrawn || st.Backends[0].Health != Down || len(a.asked) != 2 {
-			t.Errorf("%+v after %d probes", st, len(a.asked))
+		n, _ := a.counts()
+		if st := r.status().VIPs[0]; st.Intent.State != Withdrawn || st.Backends[0].Health != Down || n != 2 {
+			t.Errorf("%+v after %d probes", st, n)
 		}
 	})
 }
@@ -162,8 +161,8 @@ func TestWeightZeroIsAskedButNotCounted(t *testing.T) {
 	loopTest(t, []VIP{v}, func(r *rig) {
 		r.until(5 * time.Second)
 		st := r.status().VIPs[0]
-		if st.Tally != of(1, 0, 1) || st.Backends[1].Health != Up || len(spare.asked) != 5 {
-			t.Errorf("%+v after %d probes", st, len(spare.asked))
+		if asked, _ := spare.counts(); st.Tally != of(1, 0, 1) || st.Backends[1].Health != Up || asked != 5 {
+			t.Errorf("%+v after %d probes", st, asked)
 		}
 	})
 }
@@ -176,7 +175,7 @@ func TestApplyOfNonsenseChangesNothing(t *testing.T) {
 		return []VIP{v}
 	}
 	loopTest(t, []VIP{vipOf("web", count(1), a)}, func(r *rig) {
-		r.said = nil
+		r.heard()
 		for want, vips := range map[string][]VIP{
 			`vip "new": given twice`:                        {vipOf("new", count(1)), vipOf("new", count(1))},
 			`vip "new": backend "b0": given twice`:          spoil(func(b *Backend) { b.Name = "b0" }),

@@ -59,6 +59,28 @@ func (s *script) set(bad error) {
 	s.bad = bad
 }
 
+func (s *script) take(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takes = d
+}
+
+// counts is how often the backend was asked since the last call of since, and
+// how many probes were cut, at all.
+func (s *script) counts() (asked, cut int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked), s.cut
+}
+
+// wait lets the time pass until the backend was asked so often.
+func (s *script) wait(n int) {
+	for asked := 0; asked < n; asked, _ = s.counts() {
+		time.Sleep(tick)
+		synctest.Wait()
+	}
+}
+
 // since returns when the backend was asked, from the last call on.
 func (s *script) since(start time.Time) []time.Duration {
 	s.mu.Lock()
@@ -76,21 +98,28 @@ type rig struct {
 	*Loop
 	t     *testing.T
 	start time.Time
+	stop  func() error
+
+	mu    sync.Mutex // of what the test shares with the loop's owner
 	said  []string
 	late  time.Duration
 	stall time.Duration // how long the sink lets the owner wait, once
-	stop  func() error
 }
 
 func (r *rig) Intent(vip string, i Intent) {
 	r.say("%s %s", vip, i.Reason)
-	time.Sleep(r.stall)
+	r.mu.Lock()
+	stall := r.stall
 	r.stall = 0
+	r.mu.Unlock()
+	time.Sleep(stall)
 }
 func (r *rig) Removed(vip string) { r.say("%s removed", vip) }
 
 func (r *rig) say(format string, args ...any) {
 	at := time.Since(r.start).Round(time.Millisecond)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.said = append(r.said, at.String()+" "+fmt.Sprintf(format, args...))
 }
 
@@ -99,7 +128,11 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, start: time.Now(), stop: func() error { return nil }}
 	r.Loop = New(Options{
 		Sink: r,
-		Late: func(d time.Duration) { r.late = max(r.late, d) },
+		Late: func(d time.Duration) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.late = max(r.late, d)
+		},
 	})
 	return r
 }
@@ -150,10 +183,25 @@ func (r *rig) until(d time.Duration) {
 // want compares all that was said with all that should have been.
 func (r *rig) want(said ...string) {
 	r.t.Helper()
-	if !slices.Equal(r.said, said) {
-		r.t.Errorf("said\n%q, want\n%q", r.said, said)
+	if got := r.heard(); !slices.Equal(got, said) {
+		r.t.Errorf("said\n%q, want\n%q", got, said)
 	}
+}
+
+// heard is all that was said since the last call.
+func (r *rig) heard() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	said := r.said
 	r.said = nil
+	return said
+}
+
+// stalled makes the sink hold up the loop, once.
+func (r *rig) stalled(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stall = d
 }
 
 func (r *rig) status() Status {
@@ -300,7 +348,7 @@ func TestDrainPhases(t *testing.T) {
 	up, down := vipOf("up", count(1), &script{}), vipOf("down", count(1), &script{bad: errRefused})
 	loopTest(t, []VIP{up, down}, func(r *rig) {
 		r.until(5 * time.Second)
-		r.said = nil
+		r.heard()
 		r.must(r.SetDrain(r.t.Context(), Drain{PreferOthers, "kernel update"}))
 		r.until(6 * time.Second)
 		r.must(r.SetDrain(r.t.Context(), Drain{Withdrawing, "kernel update"}))
@@ -319,7 +367,7 @@ func TestDrainPhases(t *testing.T) {
 func TestOverrideEndsByItself(t *testing.T) {
 	loopTest(t, []VIP{vipOf("web", count(1), &script{bad: errRefused})}, func(r *rig) {
 		r.until(5 * time.Second)
-		r.said = nil
+		r.heard()
 		end := r.start.Add(10 * time.Minute)
 		r.must(r.SetOverride(r.t.Context(), "web", Override{Word: ForceAdvertise, By: "alice", Until: end}))
 		r.until(time.Hour)
@@ -415,7 +463,7 @@ func TestMethodsHeedTheirContext(t *testing.T) {
 		}
 		r.want()
 		r.run()
-		r.stall = time.Hour
+		r.stalled(time.Hour)
 		short, cancel := context.WithTimeout(r.t.Context(), time.Second)
 		defer cancel()
 		go r.Apply(r.t.Context(), []VIP{vipOf("web", count(1))})
@@ -446,8 +494,8 @@ func TestRunEndsWithItsProbes(t *testing.T) {
 	loopTest(t, []VIP{v}, func(r *rig) {
 		r.until(time.Second)
 		r.must(r.stop())
-		if slow.cut != 1 || time.Since(r.start) > time.Second {
-			t.Errorf("%d probes cut, after %s", slow.cut, time.Since(r.start))
+		if _, cut := slow.counts(); cut != 1 || time.Since(r.start) > time.Second {
+			t.Errorf("%d probes cut, after %s", cut, time.Since(r.start))
 		}
 		if b := r.status().VIPs[0].Backends[0]; b.Health != Unknown || len(b.Failures) != 0 {
 			t.Errorf("the end was counted as a failure: %+v", b)

@@ -103,7 +103,7 @@ func TestStandstillMakesNoHerd(t *testing.T) {
 		for _, s := range scripts {
 			s.since(r.start)
 		}
-		r.stall = 10 * time.Second
+		r.stalled(10 * time.Second)
 		r.apply(v, extra)
 		r.until(40 * time.Second)
 		var after []time.Duration

@@ -22,7 +22,9 @@ type watched struct {
 func newWatched() *watched { return &watched{alarm: make(chan error)} }
 
 func (w *watched) Watch(ctx context.Context) error {
+	w.mu.Lock()
 	w.watches = append(w.watches, time.Since(w.start))
+	w.mu.Unlock()
 	switch {
 	case w.instant:
 		return nil
@@ -35,6 +37,13 @@ func (w *watched) Watch(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// watchedAt is when the watches began, so far.
+func (w *watched) watchedAt() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.watches)
 }
 
 // watchTest is loopTest with one backend that is watched.
@@ -57,13 +66,13 @@ func asIs(*watched) {}
 func TestWatchFindsACrashInFallProbes(t *testing.T) {
 	watchTest(t, asIs, func(r *rig, w *watched) {
 		r.until(5050 * time.Millisecond)
-		if !slices.Equal(w.watches, []time.Duration{0}) || !r.status().VIPs[0].Backends[0].Watched {
-			t.Fatalf("watched at %s", w.watches)
+		if at := w.watchedAt(); !slices.Equal(at, []time.Duration{0}) || !r.status().VIPs[0].Backends[0].Watched {
+			t.Fatalf("watched at %s", at)
 		}
 		w.since(r.start)
-		r.said = nil
+		r.heard()
 		w.set(errRefused)
-		w.takes = 2 * time.Millisecond // a round trip
+		w.take(2 * time.Millisecond) // a round trip
 		w.alarm <- nil
 		time.Sleep(7 * time.Millisecond)
 		const ms = time.Millisecond
@@ -73,13 +82,13 @@ func TestWatchFindsACrashInFallProbes(t *testing.T) {
 		r.want("5.056s web withdrawn: 0 of 1 backends healthy (minimum 1)")
 		// Down, it is asked in its cadence, and watched again after a good one.
 		r.until(10 * time.Second)
-		if asked := w.since(r.start); len(asked) != 5 || len(w.watches) != 1 {
-			t.Errorf("while down: asked at %s, watched at %s", asked, w.watches)
+		if asked := w.since(r.start); len(asked) != 5 || len(w.watchedAt()) != 1 {
+			t.Errorf("while down: asked at %s, watched at %s", asked, w.watchedAt())
 		}
 		w.set(nil)
 		r.until(11 * time.Second)
-		if len(w.watches) != 2 {
-			t.Errorf("watched at %s", w.watches)
+		if at := w.watchedAt(); len(at) != 2 {
+			t.Errorf("watched at %s", at)
 		}
 	})
 }
@@ -91,8 +100,8 @@ func TestWatchWithAFalseAlarmCostsOneProbe(t *testing.T) {
 		w.alarm <- nil
 		synctest.Wait()
 		asked := w.since(r.start)
-		if !slices.Equal(asked, []time.Duration{5050 * time.Millisecond}) || len(w.watches) != 2 {
-			t.Errorf("asked at %s, watched at %s", asked, w.watches)
+		if !slices.Equal(asked, []time.Duration{5050 * time.Millisecond}) || len(w.watchedAt()) != 2 {
+			t.Errorf("asked at %s, watched at %s", asked, w.watchedAt())
 		}
 	})
 }
@@ -101,15 +110,11 @@ func TestWatchWithAFalseAlarmCostsOneProbe(t *testing.T) {
 func TestWatchIsConfirmedByALaterProbe(t *testing.T) {
 	watchTest(t, asIs, func(r *rig, w *watched) {
 		r.until(1500 * time.Millisecond)
-		w.takes = 100 * time.Millisecond
+		w.take(100 * time.Millisecond)
 		w.since(r.start)
-		for len(w.asked) == 0 {
-			time.Sleep(tick)
-			synctest.Wait()
-		}
+		w.wait(1)
+		began := time.Now()
 		w.alarm <- nil
-		synctest.Wait()
-		began := w.asked[0]
 		time.Sleep(300 * time.Millisecond)
 		asked := w.since(began)
 		if !slices.Equal(asked, []time.Duration{0, 100 * time.Millisecond}) {
@@ -126,14 +131,14 @@ func TestWatchesThatEndAtOnceAreNoBusyLoop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			watchTest(t, set, func(r *rig, w *watched) {
 				r.until(20 * time.Second)
-				asked := w.since(r.start)
-				for i := range w.watches[1:] {
-					if gap := w.watches[i+1] - w.watches[i]; gap < time.Second {
+				asked, watches := w.since(r.start), w.watchedAt()
+				for i := range watches[1:] {
+					if gap := watches[i+1] - watches[i]; gap < time.Second {
 						t.Errorf("watched after %s", gap)
 					}
 				}
-				if n := len(asked); n > 40 || w.broken && n > 20 || len(w.watches) < 9 {
-					t.Errorf("asked %d times, watched %d times", n, len(w.watches))
+				if n := len(asked); n > 40 || w.broken && n > 20 || len(watches) < 9 {
+					t.Errorf("asked %d times, watched %d times", n, len(watches))
 				}
 			})
 		})
@@ -145,7 +150,7 @@ func TestWatchEndsWithItsBackend(t *testing.T) {
 		r.until(3 * time.Second)
 		r.apply()
 		synctest.Wait()
-		r.said = nil
+		r.heard()
 		r.until(10 * time.Second)
 		r.want()
 	})
