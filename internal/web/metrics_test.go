@@ -53,7 +53,7 @@ func fixedSources() Sources {
 	timings.Probed("web", "http", 3*time.Millisecond)
 	timings.Late(200 * time.Microsecond)
 	timings.Confirmed(1200 * time.Microsecond)
-	timings.Called("AddPath", "OK", time.Millisecond)
+	timings.RPC("AddPath", "OK", time.Millisecond)
 	return Sources{
 		Status:  func(context.Context) (Status, error) { return fixedStatus(), nil },
 		Alive:   func() error { return nil },

@@ -78,7 +78,7 @@ func vipSeries() []series {
 func speakerSeries() []series {
 	return []series{{
 		name: "vipd_speaker_up", kind: gauge,
-		help: "Whether the BGP speaker is connected and has BGP started.",
+		help: "Whether the BGP speaker is connected.",
 		of:   speaker(func(s *Speaker, emit emit) { emit(truth(s.Up)) }),
 	}, {
 		name: "vipd_routes", kind: gauge, labels: []string{"state"},

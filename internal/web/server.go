@@ -18,7 +18,7 @@ const stopTimeout = time.Second
 
 // Options is what a Server works with; all of it is required.
 type Options struct {
-	Listen  string // host:port; empty: nowhere
+	Listen  string // host:port
 	Version string
 	Log     *zap.Logger
 	Sources Sources
@@ -26,26 +26,32 @@ type Options struct {
 
 // A Server answers HTTP requests about this vipd.
 type Server struct {
-	opts    Options
-	handler http.Handler
+	opts     Options
+	handler  http.Handler
+	listener net.Listener // nil before Listen
 }
 
-// New returns a Server. It starts nothing: see Run.
-func New(o Options) *Server {
-	return &Server{opts: o, handler: routes(o)}
-}
+// New returns a Server. It starts and opens nothing.
+func New(o Options) *Server { return &Server{opts: o, handler: routes(o)} }
 
-// Run listens and serves until ctx ends.
-func (s *Server) Run(ctx context.Context) error {
-	if s.opts.Listen == "" {
-		<-ctx.Done()
-		return nil
-	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.opts.Listen)
+// Listen opens the port, for who must know that it is free before Run.
+func (s *Server) Listen() error {
+	ln, err := net.Listen("tcp", s.opts.Listen)
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	return s.serve(ctx, ln)
+	s.listener = ln
+	return nil
+}
+
+// Run serves until ctx ends. It listens if nobody has asked it to before.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listener == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	return s.serve(ctx, s.listener)
 }
 
 // serve owns one goroutine, which ends when the listener is closed.

@@ -48,20 +48,12 @@ func TestATakenPortNamesTheConfigKey(t *testing.T) {
 	defer ln.Close()
 	o := options(fixedSources())
 	o.Listen = ln.Addr().String()
-	err := New(o).Run(t.Context())
 	want := "http.listen: listen tcp " + o.Listen + ": bind: address already in use"
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	if err := New(o).Listen(); err == nil || err.Error() != want {
+		t.Errorf("Listen: got %v, want %s", err, want)
 	}
-}
-
-func TestRunWithoutAddressListensNowhere(t *testing.T) {
-	o := options(fixedSources())
-	o.Listen = ""
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := New(o).Run(ctx); err != nil {
-		t.Error(err)
+	if err := New(o).Run(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("Run: got %v, want %s", err, want)
 	}
 }
 
@@ -142,17 +134,20 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// start serves until stop, which reports an error of serve.
+// start serves until stop, which reports an error of Run.
 func start(t *testing.T, s Sources) (address string, stop func()) {
 	t.Helper()
-	ln := listen(t)
+	server := New(options(s))
+	if err := server.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- New(options(s)).serve(ctx, ln) }()
-	return ln.Addr().String(), func() {
+	go func() { ended <- server.Run(ctx) }()
+	return server.listener.Addr().String(), func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
+			t.Errorf("Run: %v", err)
 		}
 	}
 }

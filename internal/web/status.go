@@ -46,7 +46,7 @@ type Backend struct {
 
 // A Speaker is the BGP daemon.
 type Speaker struct {
-	Up                         bool // connected, and BGP is started there
+	Up                         bool // connected
 	Wanted, Installed, Foreign int
 	Drift                      uint64
 	Neighbors                  []Neighbor

@@ -12,7 +12,7 @@ import (
 type Timings struct {
 	late      prometheus.Histogram
 	confirmed prometheus.Histogram
-	called    *prometheus.HistogramVec
+	rpcs      *prometheus.HistogramVec
 
 	// mu guards probed. The hook runs in the health loop and the reader in a
 	// scrape; the loop can't own it, for a scrape must not wait for the loop.
@@ -36,7 +36,7 @@ func NewTimings() *Timings {
 			Help:    "From a decision to its confirmation by the speaker, for decisions that changed a route.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60},
 		}),
-		called: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		rpcs: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vipd_speaker_rpc_seconds",
 			Help:    "Calls of the speaker's API, by method and gRPC status code.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
@@ -70,14 +70,14 @@ func (t *Timings) Late(by time.Duration) { t.late.Observe(by.Seconds()) }
 // Confirmed notes how long after a decision the speaker showed it.
 func (t *Timings) Confirmed(took time.Duration) { t.confirmed.Observe(took.Seconds()) }
 
-// Called notes a call of the speaker's API, with its gRPC status code.
-func (t *Timings) Called(rpc, code string, took time.Duration) {
-	t.called.WithLabelValues(rpc, code).Observe(took.Seconds())
+// RPC notes a call of the speaker's API, with its gRPC status code.
+func (t *Timings) RPC(rpc, code string, took time.Duration) {
+	t.rpcs.WithLabelValues(rpc, code).Observe(took.Seconds())
 }
 
 // collectors are all histograms but that of probes, which needs prune.
 func (t *Timings) collectors() []prometheus.Collector {
-	return []prometheus.Collector{t.late, t.confirmed, t.called}
+	return []prometheus.Collector{t.late, t.confirmed, t.rpcs}
 }
 
 // known lists what Probed was told of.
