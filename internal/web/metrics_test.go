@@ -93,7 +93,7 @@ func TestExpositionOfAFixedSnapshot(t *testing.T) {
 	const golden = "testdata/metrics.txt"
 	got := scrape(t, New(options(fixedSources())).handler)
 	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
