@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,7 +16,8 @@ func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/bad/*.*", "testdata/same.*"} {
 		names, _ := filepath.Glob(pattern)
 		for _, name := range names {
-			if data, err := os.ReadFile(name); err == nil && filepath.Ext(name) != ".txt" && len(data) < 4000 {
+			slow := strings.HasSuffix(name, "aliases_laugh.yaml") // up to the bound: hundreds of milliseconds
+			if data, err := os.ReadFile(name); err == nil && filepath.Ext(name) != ".txt" && len(data) < 4000 && !slow {
 				f.Add(data, "", "")
 			}
 		}

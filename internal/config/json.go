@@ -45,10 +45,8 @@ func (j *jsonReader) token() (json.Token, Pos) {
 
 func (j *jsonReader) value(path string, key Pos, depth int) any {
 	t, pos := j.token()
-	if j.places[path] = (place{key, pos}); depth > maxDepth {
-		j.errorf(path, "nested more than %d levels deep", maxDepth)
-		j.stopped = true
-	}
+	j.places[path] = place{key, pos}
+	j.stopped = j.stopped || j.tooLong(path, depth)
 	switch t := t.(type) {
 	case json.Number:
 		return jsonNumber(t)

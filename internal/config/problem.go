@@ -106,6 +106,25 @@ func (r *report) conflictf(path, other, format string, args ...any) {
 		Problem{Pos: r.pos(path), Path: path, Text: fmt.Sprintf(format, args...), Also: r.pos(other)})
 }
 
+// maxDepth and maxPath keep reading linear in the size of a file: the path of
+// each value is kept, and is as long as the value is deep.
+const (
+	maxDepth = 32
+	maxPath  = 4096
+)
+
+// tooLong tells when a value is beyond that; reading then ends.
+func (r *report) tooLong(path string, depth int) bool {
+	if depth <= maxDepth && len(path) <= maxPath {
+		return false
+	}
+	pos := r.pos(path)
+	delete(r.places, path)
+	r.problems = append(r.problems, Problem{Pos: pos, Text: fmt.Sprintf(
+		"nested more than %d levels deep, or under names of more than %d characters together", maxDepth, maxPath)})
+	return true
+}
+
 // paths tells where there are problems so far.
 func (r *report) paths() map[string]bool {
 	told := make(map[string]bool, len(r.problems))

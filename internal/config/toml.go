@@ -3,14 +3,11 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
-
-const maxPath = 4096
 
 // A tomlReader finds the places; the values come from toml.Unmarshal, which
 // also refuses what the grammar alone lets through, such as duplicate keys.
@@ -51,12 +48,8 @@ func readTOML(r *report, source string, data []byte) (any, bool) {
 	return plain(m), true
 }
 
-// tooDeep bounds the memory that paths take: each is as long as it is deep.
 func (t *tomlReader) tooDeep(path string) bool {
-	if len(path) > maxPath && !t.stopped {
-		t.stopped = true
-		t.problems = append(t.problems, Problem{Pos: t.pos(path), Text: fmt.Sprintf("nested into a path of more than %d characters", maxPath)})
-	}
+	t.stopped = t.stopped || t.tooLong(path, 0)
 	return t.stopped
 }
 

@@ -13,18 +13,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds of a file. A few lines of YAML aliases can stand for more values than
-// fit into memory, so aliased values are counted each time that they are used.
-const (
-	maxAliased = 500_000
-	maxDepth   = 32
-)
+// maxAliased bounds what aliases stand for, in bytes: a few lines of them can
+// mean more values than fit into memory.
+const maxAliased = 32 << 20
 
 // A yamlReader turns nodes into plain values and notes where they stand.
 type yamlReader struct {
 	*report
 	source  string
-	aliased int // values reached through aliases so far
+	aliased int // about how many bytes all values reached through aliases take
 	within  int // how many aliases lead to the node at hand
 	stopped bool
 }
@@ -119,13 +116,12 @@ func (y *yamlReader) tooMuch(path string, depth int) bool {
 		return true
 	}
 	if y.within > 0 {
-		y.aliased++
+		y.aliased += 64 + len(path)
 	}
 	switch {
-	case depth > maxDepth:
-		y.errorf(path, "nested more than %d levels deep", maxDepth)
+	case y.tooLong(path, depth):
 	case y.aliased > maxAliased:
-		y.errorf(path, "aliases stand for more than %d values", maxAliased)
+		y.errorf(path, "aliases stand for more than %d MB of values", maxAliased>>20)
 	default:
 		return false
 	}
