@@ -21,7 +21,10 @@ const (
 	maxInterim = 5        // 1xx answers before the final one, as net/http's client allows
 )
 
-var errInterim = errors.New("too many 1xx answers")
+var (
+	errInterim = errors.New("too many 1xx answers")
+	errVersion = errors.New("HTTP version is not 1.x")
+)
 
 // A want is what a good answer looks like.
 type want struct {
@@ -67,6 +70,9 @@ func (s *scratch) readHead(r *http.Request) (*http.Response, error) {
 		resp, err := http.ReadResponse(s.reader, r)
 		if err != nil {
 			return nil, err
+		}
+		if resp.ProtoMajor != 1 {
+			return nil, errVersion
 		}
 		// "A client MUST be able to parse one or more 1xx responses received
 		// prior to a final response, even if the client does not expect one."

@@ -89,6 +89,8 @@ func TestHTTPAnswers(t *testing.T) {
 			text:   get + "connection cut by the other side (connected, request sent, headers received): unexpected EOF"},
 		"another protocol": {answer: "SSH-2.0-OpenSSH_9.2\r\n",
 			reason: healthloop.ReasonProtocol, text: get + `not an HTTP answer: "malformed HTTP response \"SSH-2.0-OpenSSH_9.2\""`},
+		"another version": {answer: "HTTP/2.0 200 OK\r\n\r\n",
+			reason: healthloop.ReasonProtocol, text: get + `not an HTTP answer: "HTTP version is not 1.x"`},
 		"a broken chunk": {answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 			reason: healthloop.ReasonProtocol, text: get + `not an HTTP answer: "invalid byte in chunk length"`},
 		"a header without end": {answer: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Pad: "+strings.Repeat("y", 100)+"\r\n", 1000),

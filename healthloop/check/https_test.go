@@ -175,6 +175,9 @@ func TestHTTPSClientCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFailure(t, probe(t, "https", Spec{Address: address, TLS: config}, patience), address, "", "")
+	if !config.RootCAs.Equal(c.pool()) {
+		t.Error("other CAs than those of ca_file are trusted")
+	}
 
 	err = probe(t, "https", Spec{Address: address, TLS: &tls.Config{RootCAs: c.pool()}}, patience)
 	wantTLSFailure(t, err, "GET https://"+address+"/: remote error: tls: certificate required")

@@ -199,7 +199,7 @@ func FuzzExpect(f *testing.F) {
 	f.Add(`x$`, []byte("xy"), []byte{0})
 	f.Fuzz(func(t *testing.T, pattern string, data, sizes []byte) {
 		re, err := regexp.Compile(pattern)
-		if err != nil || len(pattern) > 64 || len(data) == 0 || len(data) > 4096 {
+		if err != nil || len(pattern) > 32 || len(data) == 0 || len(data) > 256 {
 			t.Skip()
 		}
 		s := newScratch()

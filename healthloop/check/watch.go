@@ -56,6 +56,9 @@ func (w *watched) Watch(ctx context.Context) error {
 		return nil
 	}
 	c, err := w.open(ctx)
+	if ctx.Err() != nil && err != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("watch %s: connect: %w", w.address, cause(err))
 	}
