@@ -131,7 +131,7 @@ func (s *state) update(b *backend, w Backend, now time.Time) bool {
 	if w.Timing.Interval != was.Timing.Interval && b.turn.pos != 0 {
 		// Not later than the new interval allows, and not all at once.
 		soon := now.Sub(s.epoch) + slot(b.seq, w.Timing.Interval)
-		s.alarms.set(&b.turn, min(b.turn.at, soon))
+		s.alarms.set(&b.turn, min(s.alarms.at(&b.turn), soon))
 	}
 	return false
 }

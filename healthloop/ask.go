@@ -59,15 +59,16 @@ func (s *state) newAsker(b *backend, p Prober) *asker {
 // turn is the backend's turn to be probed. A turn that can't be used is skipped
 // and not made up for: probes never pile up.
 func (s *state) turn(b *backend, now time.Time) {
-	due, at := b.turn.at, now.Sub(s.epoch)
+	due, at := s.alarms.at(&b.turn), now.Sub(s.epoch)
 	interval := b.Timing.Interval
 	next, over := nextTurn(due, at, slot(b.seq, interval), interval)
 	s.alarms.set(&b.turn, next)
-	b.skipped += uint64(over)
+	skipped := uint64(over)
+	defer func() { b.skipped += skipped; s.skipped += skipped }()
 	// After a standstill of this process (or of the whole machine) everyone is
 	// due at once. Those that missed whole turns wait for their next one.
 	if b.asker.asking || over > 0 && at-due > standstill {
-		b.skipped++
+		skipped++
 		return
 	}
 	if s.Late != nil {
