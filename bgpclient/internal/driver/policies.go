@@ -1,0 +1,95 @@
+package driver
+
+import (
+	"context"
+	"slices"
+
+	"github.com/fiberlb/vipd/bgpclient"
+	"github.com/fiberlb/vipd/bgpclient/internal/link"
+	"github.com/fiberlb/vipd/bgpclient/internal/policy"
+)
+
+// ExportPolicies lists the policies that apply to what is sent, in order.
+func (c *Conn) ExportPolicies(ctx context.Context) (names []string, err error) {
+	err = c.api.ListAssigned(ctx, func(name string) { names = append(names, name) })
+	return names, link.Error(ctx, "list export policies", err)
+}
+
+// AddExportPolicy defines and assigns p. The assignment is the last step, so a
+// policy that is assigned is whole, and one that is not is made anew.
+func (c *Conn) AddExportPolicy(ctx context.Context, p bgpclient.ExportPolicy) error {
+	assigned, err := c.ExportPolicies(ctx)
+	if err != nil || slices.Contains(assigned, p.Name) {
+		return err
+	}
+	asn, err := c.ownASN(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.deleteParts(ctx, p.Name); err != nil {
+		return err
+	}
+	sets, statements := policy.Lay(p)
+	for _, s := range sets {
+		if err := c.api.AddSet(ctx, s); err != nil {
+			return link.Error(ctx, "add set "+s.Name, err)
+		}
+	}
+	if err := c.api.AddPolicy(ctx, p.Name, statements, asn); err != nil {
+		return link.Error(ctx, "add policy "+p.Name, err)
+	}
+	return link.Error(ctx, "assign policy "+p.Name, c.api.Assign(ctx, p.Name))
+}
+
+// DeleteExportPolicy unassigns a policy and deletes it with all its parts.
+func (c *Conn) DeleteExportPolicy(ctx context.Context, name string) error {
+	assigned, err := c.ExportPolicies(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(assigned, name) {
+		if err := c.api.Unassign(ctx, name); err != nil {
+			return link.Error(ctx, "unassign policy "+name, err)
+		}
+	}
+	return c.deleteParts(ctx, name)
+}
+
+// deleteParts deletes whatever is there of a policy that is not assigned: a
+// call may have been interrupted anywhere. Users go before what they use.
+func (c *Conn) deleteParts(ctx context.Context, name string) error {
+	type list = func(context.Context, func(string)) error
+	type remove = func(context.Context, string) error
+	ofKind := func(k policy.Kind) (list, remove) {
+		return func(ctx context.Context, yield func(string)) error { return c.api.ListSet(ctx, k, yield) },
+			func(ctx context.Context, n string) error { return c.api.DeleteSet(ctx, k, n) }
+	}
+	listPrefixes, deletePrefixes := ofKind(policy.Prefixes)
+	listNeighbors, deleteNeighbors := ofKind(policy.Neighbor)
+	for _, step := range []struct {
+		list   list
+		remove remove
+		ours   func(string) bool
+	}{
+		{c.api.ListPolicy, c.api.DeletePolicy, func(n string) bool { return n == name }},
+		{c.api.ListStatement, c.api.DeleteStatement, func(n string) bool { return policy.Owns(name, n) }},
+		{listPrefixes, deletePrefixes, func(n string) bool { return policy.Owns(name, n) }},
+		{listNeighbors, deleteNeighbors, func(n string) bool { return policy.Owns(name, n) }},
+	} {
+		var there []string
+		err := step.list(ctx, func(n string) {
+			if step.ours(n) {
+				there = append(there, n)
+			}
+		})
+		for _, n := range there {
+			if err == nil {
+				err = step.remove(ctx, n)
+			}
+		}
+		if err != nil {
+			return link.Error(ctx, "delete policy "+name, err)
+		}
+	}
+	return nil
+}
