@@ -18,6 +18,7 @@ type state struct {
 	order    []*vip // as applied
 	drain    Drain
 	uplinks  Uplinks
+	skipped  uint64 // turns, of backends that are gone too
 	alarms   alarms
 	seq      uint64 // backends that ever were, for their slots
 	inbox    chan func(*state)

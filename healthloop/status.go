@@ -10,6 +10,7 @@ type Status struct {
 	VIPs    []VIPStatus // in the order of Apply
 	Drain   Drain
 	Uplinks Uplinks
+	Skipped uint64 // turns of all backends, of those too that are gone
 }
 
 // A VIPStatus is what is known of a VIP.
@@ -42,7 +43,7 @@ type BackendStatus struct {
 }
 
 func (s *state) status() Status {
-	st := Status{VIPs: make([]VIPStatus, 0, len(s.order)), Drain: s.drain, Uplinks: s.uplinks}
+	st := Status{VIPs: make([]VIPStatus, 0, len(s.order)), Drain: s.drain, Uplinks: s.uplinks, Skipped: s.skipped}
 	for _, v := range s.order {
 		st.VIPs = append(st.VIPs, v.status())
 	}

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fiberlb/vipd/healthloop"
+	"github.com/fiberlb/vipd/internal/config"
+)
+
+// Describe writes what a daemon with this configuration would announce, and
+// when.
+func Describe(w io.Writer, cfg *config.Config) {
+	fmt.Fprintf(w, "node %s: %s\n", cfg.Node, speakerText(cfg))
+	if cfg.BGP.Manage {
+		for _, n := range cfg.BGP.Neighbors {
+			fmt.Fprintf(w, "neighbor %s AS %d %s\n", n.Address, n.RemoteAS, n.Description)
+		}
+	}
+	for _, v := range cfg.VIPs {
+		describeVIP(w, v)
+	}
+	fmt.Fprintf(w, "on stop: prefer others for %s, withdraw, serve for %s more\n",
+		cfg.Drain.PreferOthers, cfg.Drain.GracePeriod)
+}
+
+func speakerText(cfg *config.Config) string {
+	b := cfg.BGP
+	switch {
+	case !b.Enabled:
+		return "bgp is off, nothing is announced"
+	case b.Speaker == config.SpeakerEmbedded:
+		return fmt.Sprintf("embedded speaker, AS %d, router id %s", b.LocalAS, b.RouterID)
+	}
+	return fmt.Sprintf("gobgpd at %s (api %s), path identifier %d", b.Address, b.API, Owner(cfg.Node))
+}
+
+func describeVIP(w io.Writer, v config.VIP) {
+	full := healthloop.Intent{State: healthloop.Advertised, Level: -1}
+	for _, b := range v.Backends {
+		full.LinkBandwidth += v.LinkBandwidth.PerWeight * float64(b.Weight)
+	}
+	fmt.Fprintf(w, "vip %s\n  route %s\n  while %s healthy of %d backends\n",
+		v.Name, routeFor(v, full), threshold(v.MinHealthy), len(v.Backends))
+	for i, d := range v.Degraded {
+		at := full
+		at.Level = i
+		fmt.Fprintf(w, "  below %s %s\n", threshold(d.Below), strings.TrimPrefix(routeFor(v, at).String(), v.Prefix.String()+" "))
+	}
+	for _, b := range v.Backends {
+		c := b.Check
+		fmt.Fprintf(w, "  backend %s %s weight %d: %s every %s, timeout %s, rise %d, fall %d\n",
+			b.Name, targetOf(b), b.Weight, c.Kind, c.Interval, c.Timeout, c.Rise, c.Fall)
+	}
+}
+
+func threshold(t config.Threshold) string { return healthloop.Threshold(t).String() }

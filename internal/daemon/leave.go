@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/healthloop"
+)
+
+const (
+	// withdrawWithin bounds the wait for a speaker that does not answer.
+	withdrawWithin = 5 * time.Second
+	// hurryWithin bounds it after a second signal.
+	hurryWithin = time.Second
+)
+
+// leave makes the network prefer others, withdraws, confirms that at the
+// speaker, and keeps serving for the grace period. A second signal skips the
+// waits, not the withdrawal. After a failure of a room there is nothing to wait
+// for, but still something to withdraw.
+func (d *daemon) leave(c cause) error {
+	d.leaving.Store(&c.reason)
+	d.Notify("STOPPING=1\nSTATUS=draining: " + c.reason)
+	patient, hurry := context.WithCancel(context.Background())
+	defer hurry()
+	if c.err != nil {
+		hurry()
+	}
+	go d.second(patient, hurry)
+
+	drain := d.cfg.Drain
+	if drain.PreferOthers > 0 && patient.Err() == nil {
+		d.drain(healthloop.PreferOthers, c.reason)
+		d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", drain.PreferOthers))
+		pause(patient, drain.PreferOthers)
+	}
+	d.drain(healthloop.Withdrawing, c.reason)
+	if err := d.withdrawn(patient); err != nil {
+		return fmt.Errorf("routes may still be announced (try vipd flush once the speaker is back): %w", err)
+	}
+	d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
+	pause(patient, drain.GracePeriod)
+	return nil
+}
+
+// second ends the waits on a second signal. It ends with patient.
+func (d *daemon) second(patient context.Context, hurry context.CancelFunc) {
+	for {
+		select {
+		case <-patient.Done():
+			return
+		case sig := <-d.Signals:
+			if sig != syscall.SIGHUP {
+				d.Log.Warn("second signal: not waiting any longer", zap.Stringer("signal", sig))
+				hurry()
+			}
+		}
+	}
+}
+
+func (d *daemon) drain(phase healthloop.DrainPhase, reason string) {
+	err := d.loop.SetDrain(context.Background(), healthloop.Drain{Phase: phase, Reason: reason})
+	if err != nil {
+		d.Log.Error("drain", zap.Error(err))
+	}
+}
+
+// withdrawn waits until the speaker shows no route of ours.
+func (d *daemon) withdrawn(patient context.Context) error {
+	if d.rec == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawWithin)
+	defer cancel()
+	stop := context.AfterFunc(patient, func() { time.AfterFunc(hurryWithin, cancel) })
+	defer stop()
+	return d.rec.Settled(ctx)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/web"
+)
+
+// reloadConfig puts the configuration of now in force, or nothing of it.
+func (d *daemon) reloadConfig(ctx context.Context) {
+	d.Notify(reloading())
+	defer d.Notify("READY=1")
+	err := d.tryReload(ctx)
+	d.reload.Store(&web.Reload{OK: err == nil, At: time.Now()})
+	if err != nil {
+		d.Log.Error("reload refused, the old configuration stays in force", zap.Error(err))
+		return
+	}
+	d.Log.Info("reloaded", zap.Int("vips", len(d.cfg.VIPs)))
+}
+
+func (d *daemon) tryReload(ctx context.Context) error {
+	if d.Load == nil {
+		return errors.New("started without a way to reload")
+	}
+	cfg, problems, err := d.Load()
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		d.Log.Warn("config", zap.Stringer("problem", p))
+	}
+	if cfg == nil {
+		return fmt.Errorf("%d problems in the configuration", len(problems))
+	}
+	if fixed := needRestart(d.cfg, cfg); len(fixed) > 0 {
+		return fmt.Errorf("%s can't change while vipd runs: restart it", strings.Join(fixed, ", "))
+	}
+	if err := d.configure(ctx, cfg); err != nil {
+		return err
+	}
+	return d.Level.UnmarshalText([]byte(cfg.Log.Level))
+}
+
+// needRestart names the keys that differ and that only a start puts in force:
+// routes at a former speaker, or under a former owner's key, would be orphans.
+func needRestart(old, cfg *config.Config) []string {
+	var names []string
+	for _, k := range []struct {
+		name    string
+		differs bool
+	}{
+		{"node", old.Node != cfg.Node},
+		{"bgp.enabled", old.BGP.Enabled != cfg.BGP.Enabled},
+		{"bgp.speaker", old.BGP.Speaker != cfg.BGP.Speaker},
+		{"bgp.gobgp_address", old.BGP.Address != cfg.BGP.Address},
+		{"bgp.gobgp_api", old.BGP.API != cfg.BGP.API},
+		{"bgp.tls", !equalTLS(old.BGP.TLS, cfg.BGP.TLS)},
+		{"bgp.local_as", cfg.BGP.Manage && old.BGP.LocalAS != cfg.BGP.LocalAS},
+		{"bgp.router_id", cfg.BGP.Manage && old.BGP.RouterID != cfg.BGP.RouterID},
+		{"bgp.listen_port", cfg.BGP.Manage && old.BGP.ListenPort != cfg.BGP.ListenPort},
+		{"bgp.listen_addresses", cfg.BGP.Manage && !slices.Equal(addresses(old), addresses(cfg))},
+		{"http.listen", old.HTTP.Listen != cfg.HTTP.Listen},
+		{"log.format", old.Log.Format != cfg.Log.Format},
+	} {
+		if k.differs {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+func addresses(c *config.Config) []netip.Addr { return c.BGP.ListenAddresses }
+
+func equalTLS(a, b *config.TLS) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
