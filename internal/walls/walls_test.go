@@ -36,7 +36,7 @@ var rooms = []struct {
 	{"internal/web", []string{"healthloop", "bgpclient", "bfdengine"}, "web shows snapshots of the rooms: the rest is the daemon's"},
 	{"internal/control", []string{"api/...", "healthloop", "bgpclient", "bfdengine"}, "control serves snapshots of the rooms: the rest is the daemon's"},
 	{"internal/daemon/...", []string{"internal/...", "healthloop/...", "bgpclient/...", "bfdengine/..."}, "the daemon joins the rooms and serves the API through control"},
-	{"internal/demo", nil, "the demo runs vipd as a process, as a user would: it needs nothing of its inside"},
+	{"internal/demo", []string{"bgpclient", "bgpclient/gobgptest"}, "the demo runs vipd as a process, and needs a router beside it"},
 	{"internal/lab/...", []string{"internal/lab/..."}, "the lab is a network in a box for the programs as they are"},
 }
 
