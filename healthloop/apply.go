@@ -126,7 +126,6 @@ func (s *state) update(b *backend, w Backend, now time.Time) bool {
 		b.record = b.record.reasked()
 		return true
 	}
-	b.Prober = was.Prober
 	s.setRecord(b, b.record.judged(now, w.Timing))
 	if w.Timing.Interval != was.Timing.Interval && b.turn.pos != 0 {
 		// Not later than the new interval allows, and not all at once.

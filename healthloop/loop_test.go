@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,214 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var errRefused = &Failure{ReasonRefused, errors.New("connection refused")}
-
-// A script is a backend that answers as it is told.
-type script struct {
-	mu      sync.Mutex // the script is the test's and the probe's
-	bad     error      // the answer
-	takes   time.Duration
-	asked   []time.Time
-	running int
-	most    int // probes at a time
-	cut     int // probes that ended with their context
-}
-
-func (s *script) Probe(ctx context.Context) error {
-	s.mu.Lock()
-	s.asked = append(s.asked, time.Now())
-	s.running++
-	s.most = max(s.most, s.running)
-	takes := s.takes
-	s.mu.Unlock()
-	var err error
-	if takes > 0 {
-		select {
-		case <-time.After(takes):
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running--
-	if err != nil {
-		s.cut++
-		return err
-	}
-	return s.bad
-}
-
-func (s *script) set(bad error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bad = bad
-}
-
-func (s *script) take(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.takes = d
-}
-
-// counts is how often the backend was asked since the last call of since, and
-// how many probes were cut, at all.
-func (s *script) counts() (asked, cut int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.asked), s.cut
-}
-
-// wait lets the time pass until the backend was asked so often.
-func (s *script) wait(n int) {
-	for asked := 0; asked < n; asked, _ = s.counts() {
-		time.Sleep(tick)
-		synctest.Wait()
-	}
-}
-
-// since returns when the backend was asked, from the last call on.
-func (s *script) since(start time.Time) []time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ds := []time.Duration{}
-	for _, t := range s.asked {
-		ds = append(ds, t.Sub(start))
-	}
-	s.asked = nil
-	return ds
-}
-
-// A rig is a loop under test with all that it said since the last want.
-type rig struct {
-	*Loop
-	t     *testing.T
-	start time.Time
-	stop  func() error
-
-	mu    sync.Mutex // of what the test shares with the loop's owner
-	said  []string
-	late  time.Duration
-	stall time.Duration // how long the sink lets the owner wait, once
-}
-
-func (r *rig) Intent(vip string, i Intent) {
-	r.say("%s %s", vip, i.Reason)
-	r.mu.Lock()
-	stall := r.stall
-	r.stall = 0
-	r.mu.Unlock()
-	time.Sleep(stall)
-}
-func (r *rig) Removed(vip string) { r.say("%s removed", vip) }
-
-func (r *rig) say(format string, args ...any) {
-	at := time.Since(r.start).Round(time.Millisecond)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.said = append(r.said, at.String()+" "+fmt.Sprintf(format, args...))
-}
-
-// newRig is a rig whose loop does not run yet.
-func newRig(t *testing.T) *rig {
-	r := &rig{t: t, start: time.Now(), stop: func() error { return nil }}
-	r.Loop = New(Options{
-		Sink: r,
-		Late: func(d time.Duration) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.late = max(r.late, d)
-		},
-	})
-	return r
-}
-
-// run starts Run; stop ends it and waits for it.
-func (r *rig) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	r.stop = sync.OnceValue(func() error {
-		cancel()
-		return <-ended
-	})
-}
-
-// loopTest runs f in a bubble with a running loop that wants these VIPs.
-func loopTest(t *testing.T, vips []VIP, f func(r *rig)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.run()
-		r.apply(vips...)
-		f(r)
-		if err := r.stop(); err != nil {
-			t.Errorf("run: %v", err)
-		}
-	})
-}
-
-func (r *rig) apply(vips ...VIP) {
-	r.t.Helper()
-	r.must(r.Apply(r.t.Context(), vips))
-}
-
-func (r *rig) must(err error) {
-	r.t.Helper()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// until lets the time pass until so long after the start.
-func (r *rig) until(d time.Duration) {
-	time.Sleep(time.Until(r.start.Add(d)))
-	synctest.Wait()
-}
-
-// want compares all that was said with all that should have been.
-func (r *rig) want(said ...string) {
-	r.t.Helper()
-	if got := r.heard(); !slices.Equal(got, said) {
-		r.t.Errorf("said\n%q, want\n%q", got, said)
-	}
-}
-
-// heard is all that was said since the last call.
-func (r *rig) heard() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	said := r.said
-	r.said = nil
-	return said
-}
-
-// stalled makes the sink hold up the loop, once.
-func (r *rig) stalled(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stall = d
-}
-
-func (r *rig) status() Status {
-	r.t.Helper()
-	s, err := r.Snapshot(r.t.Context())
-	r.must(err)
-	return s
-}
-
-var everySecond = Timing{Interval: time.Second, Timeout: 500 * time.Millisecond, Rise: 2, Fall: 3}
-
-func vipOf(name string, p Policy, probers ...Prober) VIP {
-	v := VIP{Name: name, Policy: p}
-	for i, prober := range probers {
-		v.Backends = append(v.Backends, Backend{
-			Name: fmt.Sprintf("b%d", i), Weight: 1, Timing: everySecond, Kind: "script", Prober: prober,
-		})
-	}
-	return v
-}
 
 func TestVIPFollowsItsBackends(t *testing.T) {
 	a, b := &script{}, &script{bad: errRefused}
@@ -299,119 +90,33 @@ func TestSlowProbesDelayNobody(t *testing.T) {
 	})
 }
 
-func TestHoldDown(t *testing.T) {
-	a := &script{}
-	v := vipOf("web", Policy{MinHealthy: Threshold{Count: 1}, HoldDown: 10 * time.Second}, a)
-	v.Backends[0].Timing.Rise, v.Backends[0].Timing.Fall = 1, 1
-	loopTest(t, []VIP{v}, func(r *rig) {
-		r.until(2500 * time.Millisecond)
-		a.set(errRefused)
-		r.until(3500 * time.Millisecond)
-		a.set(nil)
-		until := r.status().VIPs[0].HoldUntil
-		r.until(15 * time.Second)
-		fell := until.Sub(r.start) - 10*time.Second
-		r.want(
-			"0s web undecided: 0 of 1 backends healthy, 1 unknown (minimum 1)",
-			"0s web advertised: 1 of 1 backends healthy (minimum 1)",
-			at(fell)+" web withdrawn: 0 of 1 backends healthy (minimum 1)",
-			at(fell+time.Second+100*time.Millisecond)+" web withdrawn: held down until "+instant(until)+
-				": 1 of 1 backends healthy (minimum 1)",
-			at(fell+10*time.Second)+" web advertised: 1 of 1 backends healthy (minimum 1)",
-		)
-		// The operator and the drain start none.
-		r.must(r.SetOverride(r.t.Context(), "web", Override{Word: ForceWithdraw}))
-		r.must(r.SetOverride(r.t.Context(), "web", Override{}))
-		r.must(r.SetDrain(r.t.Context(), Drain{Phase: Withdrawing}))
-		r.must(r.SetDrain(r.t.Context(), Drain{}))
-		r.want(
-			"15s web withdrawn: override",
-			"15s web advertised: 1 of 1 backends healthy (minimum 1)",
-			"15s web withdrawn: draining",
-			"15s web advertised: 1 of 1 backends healthy (minimum 1)",
-		)
-		// The uplinks do, and a new policy can end it.
-		r.must(r.SetUplinks(r.t.Context(), Uplinks{0, 1}))
-		r.must(r.SetUplinks(r.t.Context(), Uplinks{1, 1}))
-		v.Policy.HoldDown = 0
+func TestHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var heard []string
+		r.Loop = New(Options{
+			Sink: r,
+			Probed: func(vip, kind string, took time.Duration) {
+				heard = append(heard, fmt.Sprintf("%s probed by %s in %s", vip, kind, took))
+			},
+			Turned: func(vip, backend string, to Health, why error) {
+				heard = append(heard, fmt.Sprintf("%s %s %s: %v", vip, backend, to, why))
+			},
+		})
+		v := vipOf("web", count(1), &script{takes: time.Millisecond}, &script{bad: errRefused})
+		v.Backends[0].Timing.Rise, v.Backends[1].Timing.Fall = 1, 1
 		r.apply(v)
-		until = r.start.Add(25 * time.Second)
-		r.want(
-			"15s web withdrawn: 0 of 1 uplinks alive",
-			"15s web withdrawn: held down until "+instant(until)+": 1 of 1 backends healthy (minimum 1)",
-			"15s web advertised: 1 of 1 backends healthy (minimum 1)",
-		)
-	})
-}
-
-func TestDrainPhases(t *testing.T) {
-	up, down := vipOf("up", count(1), &script{}), vipOf("down", count(1), &script{bad: errRefused})
-	loopTest(t, []VIP{up, down}, func(r *rig) {
-		r.until(5 * time.Second)
-		r.heard()
-		r.must(r.SetDrain(r.t.Context(), Drain{PreferOthers, "kernel update"}))
-		r.until(6 * time.Second)
-		r.must(r.SetDrain(r.t.Context(), Drain{Withdrawing, "kernel update"}))
-		r.until(7 * time.Second)
-		r.must(r.SetDrain(r.t.Context(), Drain{}))
-		r.want(
-			"5s up advertised, preferring others (draining: kernel update): 1 of 1 backends healthy (minimum 1)",
-			"6s up withdrawn: draining: kernel update",
-			"6s down withdrawn: draining: kernel update",
-			"7s up advertised: 1 of 1 backends healthy (minimum 1)",
-			"7s down withdrawn: 0 of 1 backends healthy (minimum 1)",
-		)
-	})
-}
-
-func TestOverrideEndsByItself(t *testing.T) {
-	loopTest(t, []VIP{vipOf("web", count(1), &script{bad: errRefused})}, func(r *rig) {
-		r.until(5 * time.Second)
-		r.heard()
-		end := r.start.Add(10 * time.Minute)
-		r.must(r.SetOverride(r.t.Context(), "web", Override{Word: ForceAdvertise, By: "alice", Until: end}))
-		r.until(time.Hour)
-		r.want(
-			"5s web advertised: override by alice (until "+instant(end)+")",
-			"10m0s web withdrawn: 0 of 1 backends healthy (minimum 1)",
-		)
-		if err := r.SetOverride(r.t.Context(), "wbe", Override{}); err == nil || err.Error() != `override "wbe": no such vip` {
-			t.Errorf("unknown vip: %v", err)
+		r.run()
+		r.until(500 * time.Millisecond)
+		r.must(r.stop())
+		want := []string{
+			"web probed by script in 0s", "web b1 down: connection refused",
+			"web probed by script in 1ms", "web b0 up: <nil>",
 		}
-	})
-}
-
-// One backend that flaps costs one update to the lower value, and no more until
-// it has been up for the settle time.
-func TestFlappingCapacityCostsOneUpdate(t *testing.T) {
-	flappy := &script{}
-	p := Policy{MinHealthy: Threshold{Count: 1}, LinkBandwidth: LinkBandwidth{PerWeight: 1000, Settle: 10 * time.Second}}
-	v := vipOf("web", p, &script{}, flappy)
-	for i := range v.Backends {
-		v.Backends[i].Timing.Rise, v.Backends[i].Timing.Fall = 1, 1
-	}
-	loopTest(t, []VIP{v}, func(r *rig) {
-		bandwidth := func() float64 { return r.status().VIPs[0].Intent.LinkBandwidth }
-		r.until(2 * time.Second)
-		for i := range 5 {
-			if got := bandwidth(); i == 0 != (got == 2000) {
-				t.Errorf("flap %d: %g", i, got)
-			}
-			flappy.set(errRefused)
-			r.until(time.Duration(4+4*i) * time.Second)
-			if got := bandwidth(); got != 1000 {
-				t.Errorf("flap %d, down: %g", i, got)
-			}
-			flappy.set(nil)
-			r.until(time.Duration(6+4*i) * time.Second)
-		}
-		r.until(29 * time.Second)
-		if got := bandwidth(); got != 1000 {
-			t.Errorf("not yet settled: %g", got)
-		}
-		r.until(32 * time.Second)
-		if got := bandwidth(); got != 2000 {
-			t.Errorf("settled: %g", got)
+		slices.Sort(heard) // both end in the same millisecond
+		slices.Sort(want)
+		if !slices.Equal(heard, want) {
+			t.Errorf("heard\n%q, want\n%q", heard, want)
 		}
 	})
 }

@@ -145,6 +145,25 @@ func TestWatchesThatEndAtOnceAreNoBusyLoop(t *testing.T) {
 	}
 }
 
+func TestWatchThatFailedPausesForAnInterval(t *testing.T) {
+	watchTest(t, asIs, func(r *rig, w *watched) {
+		r.until(5 * time.Second)
+		w.since(r.start)
+		w.wait(1)
+		time.Sleep(900 * time.Millisecond) // the next good probe is in 100 ms
+		w.alarm <- errors.New("connection refused")
+		failed := time.Since(r.start)
+		r.until(10 * time.Second)
+		at := w.watchedAt()
+		if len(at) != 2 || at[1]-failed < time.Second || at[1]-failed > 2*time.Second {
+			t.Errorf("failed at %s, watched at %s", failed, at)
+		}
+		if asked, _ := w.counts(); asked != 5 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
 func TestWatchEndsWithItsBackend(t *testing.T) {
 	watchTest(t, asIs, func(r *rig, _ *watched) {
 		r.until(3 * time.Second)
