@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,9 @@ func wantFailure(t testing.TB, err error, address string, reason healthloop.Reas
 	if f.Reason != reason {
 		t.Errorf("reason %s, want %s", f.Reason, reason)
 	}
-	if got := strings.ReplaceAll(f.Error(), address, "ADDR"); got != text {
+	// On a busy machine some of the 200 ms are gone before the probe begins.
+	got := regexp.MustCompile(`within 1[0-9]0ms`).ReplaceAllString(f.Error(), "within 200ms")
+	if got = strings.ReplaceAll(got, address, "ADDR"); got != text {
 		t.Errorf("text\n\t%s\nwant\n\t%s", got, text)
 	}
 }

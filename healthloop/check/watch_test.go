@@ -33,7 +33,13 @@ func watching(t *testing.T, ctx context.Context) (net.Conn, <-chan error) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	w := newProber(t, "http", Spec{Address: l.Addr().String(), Watch: true}).(healthloop.Watcher)
+	w := newProber(t, "http", Spec{Address: l.Addr().String(), Watch: true}).(*watched)
+	connected := make(chan struct{})
+	open := w.open
+	w.open = func(ctx context.Context) (net.Conn, error) {
+		defer close(connected)
+		return open(ctx)
+	}
 	done := make(chan error, 1)
 	go func() { done <- w.Watch(ctx) }() // ends with the connection or with ctx
 	c, err := l.Accept()
@@ -41,6 +47,7 @@ func watching(t *testing.T, ctx context.Context) (net.Conn, <-chan error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	<-connected // on our side too: a reset before would be a failed connect
 	return c, done
 }
 
