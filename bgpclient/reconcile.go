@@ -112,10 +112,10 @@ func (r *Reconciler) Settled(ctx context.Context) error {
 // Ready is nil while the speaker is connected and its table was compared.
 func (r *Reconciler) Ready() error {
 	if l := r.link.Load(); !l.Connected {
-		return fmt.Errorf("speaker: %s", l.Problem)
+		return errors.New(l.Problem)
 	}
 	if synced, _, _ := r.table.state(); !synced {
-		return errors.New("speaker: its table was not compared yet")
+		return errors.New("the speaker's table was not compared yet")
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (r *Reconciler) await(ctx context.Context, done func(synced bool, open int)
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return r.unsettled(open, ctx.Err())
+			return r.unsettled(open, context.Cause(ctx))
 		}
 	}
 }
@@ -137,9 +137,9 @@ func (r *Reconciler) await(ctx context.Context, done func(synced bool, open int)
 // unsettled says what a wait was in vain for.
 func (r *Reconciler) unsettled(open int, cause error) error {
 	if l := r.link.Load(); !l.Connected {
-		return fmt.Errorf("speaker: %s: %w", l.Problem, cause)
+		return fmt.Errorf("%w: %s", cause, l.Problem)
 	}
-	return fmt.Errorf("speaker: %d routes not as wanted: %w", open, cause)
+	return fmt.Errorf("%w: %d routes are not as wanted", cause, open)
 }
 
 // Run connects, reconciles and reconnects until ctx ends. It leaves the

@@ -21,7 +21,7 @@ func Flush(ctx context.Context, cfg *config.Config, log *zap.Logger) (int, error
 	if !cfg.BGP.Enabled || cfg.BGP.Speaker == config.SpeakerEmbedded {
 		return 0, nil // no speaker outlives vipd
 	}
-	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, flushWithin, fmt.Errorf("gave up after %s", flushWithin))
 	defer cancel()
 	options := bgpclient.DialOptions{Target: cfg.BGP.Address, Owner: Owner(cfg.Node)}
 	// A Reconciler of which nothing is wanted.
@@ -36,8 +36,5 @@ func Flush(ctx context.Context, cfg *config.Config, log *zap.Logger) (int, error
 	stop()
 	<-done
 	removed := int(rec.Status().Removed)
-	if err != nil {
-		return removed, fmt.Errorf("gobgp %s: %w", cfg.BGP.Address, err)
-	}
-	return removed, nil
+	return removed, err
 }

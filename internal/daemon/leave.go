@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -74,9 +75,13 @@ func (d *daemon) withdrawn(patient context.Context) error {
 	if d.rec == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), withdrawWithin)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), withdrawWithin, fmt.Errorf("not confirmed within %s", withdrawWithin))
 	defer cancel()
-	stop := context.AfterFunc(patient, func() { time.AfterFunc(hurryWithin, cancel) })
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	stop := context.AfterFunc(patient, func() {
+		time.AfterFunc(hurryWithin, func() { cut(errors.New("not confirmed when the second signal came")) })
+	})
 	defer stop()
 	return d.rec.Settled(ctx)
 }
