@@ -63,12 +63,15 @@ func (s *state) turn(b *backend, now time.Time) {
 	interval := b.Timing.Interval
 	next, over := nextTurn(due, at, slot(b.seq, interval), interval)
 	s.alarms.set(&b.turn, next)
-	skipped := uint64(over)
-	defer func() { b.skipped += skipped; s.skipped += skipped }()
 	// After a standstill of this process (or of the whole machine) everyone is
 	// due at once. Those that missed whole turns wait for their next one.
-	if b.asker.asking || over > 0 && at-due > standstill {
-		skipped++
+	wait := b.asker.asking || over > 0 && at-due > standstill
+	if wait {
+		over++
+	}
+	b.skipped += uint64(over)
+	s.skipped += uint64(over)
+	if wait {
 		return
 	}
 	if s.Late != nil {

@@ -106,6 +106,9 @@ func TestStandstillMakesNoHerd(t *testing.T) {
 		r.stalled(10 * time.Second)
 		r.apply(v, extra)
 		r.until(40 * time.Second)
+		if skipped := r.status().VIPs[0].Backends[0].Skipped; skipped != 10 {
+			t.Errorf("%d turns of the first backend counted as skipped", skipped)
+		}
 		var after []time.Duration
 		for _, s := range scripts {
 			after = append(after, s.since(r.start)...)
@@ -113,8 +116,10 @@ func TestStandstillMakesNoHerd(t *testing.T) {
 		if most := busiest(after, 10*time.Millisecond); most > 15 || len(after) < 9900 {
 			t.Errorf("%d probes, %d in 10 ms", len(after), most)
 		}
-		if skipped := r.status().VIPs[0].Backends[0].Skipped; skipped != 10 {
-			t.Errorf("%d turns counted as skipped", skipped)
+		before := r.status().Skipped
+		r.apply(extra)
+		if all := r.status().Skipped; all < 10_000 || all > 10_100 || all != before {
+			t.Errorf("%d turns counted as skipped, %d before all of these backends went", all, before)
 		}
 	})
 }
