@@ -17,6 +17,8 @@ func TestEveryWallCanFall(t *testing.T) {
 		{"bgpclient/gobgp/dial.go", `import _ "github.com/fiberlb/vipd/healthloop"`, "imports healthloop: a driver points at bgpclient"},
 		{"bfdengine/packet/parse.go", `import _ "net"`, "net: a core decides"},
 		{"vipctl/status.go", `import _ "github.com/fiberlb/vipd/internal/daemon"`, "imports internal/daemon: vipctl talks the API only"},
+		{"cmd/vipd/world_test.go", `import _ "github.com/fiberlb/vipd/bgpclient/gobgptest"`, ""},
+		{"cmd/vipd/main.go", `import _ "github.com/fiberlb/vipd/bgpclient/gobgptest"`, "imports bgpclient/gobgptest: main is thin"},
 		{"internal/config/load.go", `import _ "github.com/fiberlb/vipd/healthloop"`, "imports healthloop: config knows no room"},
 		{"internal/web/page.go", `import "github.com/fiberlb/vipd/healthloop"; var d = healthloop.Decide`, "healthloop.Decide: web and control show decisions"},
 		{"internal/new/new.go", `import _ "github.com/fiberlb/vipd/healthloop"`, "imports healthloop: internal/new has no room in this test"},

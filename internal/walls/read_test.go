@@ -120,6 +120,9 @@ func (f file) arrows() (all []string) {
 		if !ok || ours == dir { // an external test imports what it tests
 			continue
 		}
+		if f.test() && slices.Contains(testsMay[dir], ours) {
+			continue
+		}
 		may, why := []string(nil), dir+" has no room in this test: draw its arrows here first"
 		for _, r := range rooms {
 			if within(dir, r.where) {

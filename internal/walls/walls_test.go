@@ -40,6 +40,11 @@ var rooms = []struct {
 	{"internal/lab/...", []string{"internal/lab/..."}, "the lab is a network in a box for the programs as they are"},
 }
 
+// testsMay says what only the tests of a package may import besides.
+var testsMay = map[string][]string{
+	"cmd/vipd": {"bgpclient", "bgpclient/gobgptest"}, // vipd as a process, and real speakers beside it
+}
+
 // cores are pure. A folder may not be there yet; a file must be.
 var cores = []string{
 	"healthloop/tally.go", "healthloop/health.go", "healthloop/decide.go",
