@@ -83,6 +83,8 @@ func (a *app) check() error {
 	if err != nil {
 		return err
 	}
-	daemon.Describe(a.stdout, cfg)
+	if err := daemon.Describe(a.stdout, cfg); err != nil {
+		return failure{exitUsage, err}
+	}
 	return nil
 }

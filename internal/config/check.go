@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"maps"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -101,7 +102,8 @@ func (c *checker) request(at string, raw rawCheck) {
 	if !isToken(raw.Method) {
 		c.errorf(join(at, "method"), "is %s (write an HTTP method, as GET)", shown(raw.Method))
 	}
-	if raw.Path == "" || raw.Path[0] != '/' || odd(raw.Path) || strings.Contains(raw.Path, "#") {
+	_, err := url.ParseRequestURI(raw.Path)
+	if err != nil || raw.Path[0] != '/' || odd(raw.Path) || strings.Contains(raw.Path, "#") {
 		c.errorf(join(at, "path"), "is %s (write a path that begins with / and has no spaces, as /healthz?full=1)", shown(raw.Path))
 	}
 	if odd(raw.Host) || strings.ContainsAny(raw.Host, "/@?#") {
@@ -130,8 +132,10 @@ func (c *checker) headers(at string, raw map[string]string) []Header {
 			c.keyErrorf(here, "is no name of a header (letters, digits and dashes)")
 		case same == "host":
 			c.keyErrorf(here, "has a key of its own (write host)")
-		case strings.ContainsAny(value, "\r\n\x00"):
-			c.errorf(here, "has a line break in its value (remove it)")
+		case slices.Contains([]string{"connection", "content-length", "transfer-encoding", "trailer"}, same):
+			c.keyErrorf(here, "is set by the check itself (remove it)")
+		case strings.IndexFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) >= 0:
+			c.errorf(here, "has a line break or another control character in its value (remove it)")
 		case first[same] != "":
 			c.conflictf(here, join(at, first[same]), "is the same header as another")
 		}

@@ -6,12 +6,17 @@ import (
 	"strings"
 
 	"github.com/fiberlb/vipd/healthloop"
+	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
 )
 
 // Describe writes what a daemon with this configuration would announce, and
-// when.
-func Describe(w io.Writer, cfg *config.Config) {
+// when. The error is that of a file that the configuration names and that holds
+// something else than it should, a certificate say.
+func Describe(w io.Writer, cfg *config.Config) error {
+	if _, err := vipsOf(cfg, check.NewPool()); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "node %s: %s\n", cfg.Node, speakerText(cfg))
 	if cfg.BGP.Manage {
 		for _, n := range cfg.BGP.Neighbors {
@@ -23,6 +28,7 @@ func Describe(w io.Writer, cfg *config.Config) {
 	}
 	fmt.Fprintf(w, "on stop: prefer others for %s, withdraw, serve for %s more\n",
 		cfg.Drain.PreferOthers, cfg.Drain.GracePeriod)
+	return nil
 }
 
 func speakerText(cfg *config.Config) string {
