@@ -30,6 +30,7 @@ type record struct {
 	since  time.Time // of health
 	// good and bad are probes in a row; one of both is 0.
 	good, bad int
+	unsure    int // probes without a first verdict
 	// err and reason are those of the last bad probe. They go when a good
 	// probe finds the backend up; a backend that is down keeps saying why.
 	err    error
@@ -43,17 +44,22 @@ func (r record) after(now time.Time, err error, reason Reason, t Timing) record 
 	} else {
 		r.good, r.bad, r.err, r.reason = 0, r.bad+1, err, reason
 	}
+	if r.health == Unknown {
+		r.unsure++
+	}
 	return r.judged(now, t)
 }
 
 // judged is the record with the verdict that rise and fall ask for. It takes
 // `rise` good probes in a row to be up, `fall` bad ones to be down, and in
-// between the last verdict stays.
+// between the last verdict stays. A backend that can't make up its mind at
+// first is down after rise + fall probes: a route of a former life must not
+// hang on it for ever.
 func (r record) judged(now time.Time, t Timing) record {
 	switch {
 	case r.health != Up && r.good >= t.Rise:
 		r.health, r.since = Up, now
-	case r.health != Down && r.bad >= t.Fall:
+	case r.health != Down && r.bad >= t.Fall, r.health == Unknown && r.unsure >= t.Rise+t.Fall:
 		r.health, r.since = Down, now
 	}
 	if r.health == Up && r.bad == 0 {

@@ -17,7 +17,8 @@ func TestHealthAfterProbes(t *testing.T) {
 		{"down after fall", 2, 3, "bbb", "??d"},
 		{"one is enough", 1, 1, "gbg", "udu"},
 		{"a bad one starts the good ones anew", 2, 3, "gbgg", "???u"},
-		{"a good one starts the bad ones anew", 2, 3, "bbgbbb", "?????d"},
+		{"a good one starts the bad ones anew", 2, 3, "bbgbbb", "????dd"},
+		{"one that alternates is down after rise and fall probes", 2, 3, "gbgbgbgg", "????dddu"},
 		{"the verdict stays in between", 2, 3, "ggbbgbbb", "?uuuuuud"},
 		{"down stays until rise", 2, 1, "bgbgg", "ddddu"},
 	} {
