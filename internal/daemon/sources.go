@@ -32,11 +32,11 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 	return s, nil
 }
 
-// advertised tells for which VIPs the speaker showed our route, as wanted.
+// advertised tells for which VIPs the speaker showed a route of ours.
 func (d *daemon) advertised(s bgpclient.Status) map[string]bool {
 	shown := make(map[netip.Prefix]bool, len(s.Routes))
 	for _, r := range s.Routes {
-		shown[r.Prefix] = r.Installed && r.Confirmed
+		shown[r.Prefix] = r.Installed
 	}
 	out := make(map[string]bool, len(shown))
 	for name, prefix := range d.sink.prefixes() {
