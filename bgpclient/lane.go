@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+var errNoGlobal = errors.New("the speaker has no global configuration yet (give it one, or set bgp.manage: true)")
+
 // A lane is the one way by which changes reach the speaker, for the life of
 // one connection. Serial: gobgpd 4.0 to 4.2 race in concurrent AddPath.
 type lane struct {
@@ -85,8 +87,7 @@ func (l *lane) awaitGlobal(ctx context.Context) (Global, error) {
 			}
 			continue
 		}
-		l.link.Store(&Link{Problem: "gobgpd has no global configuration (start it with one, or set bgp.manage: true)",
-			Since: l.link.Load().Since})
+		l.disconnected(errNoGlobal)
 		select {
 		case <-ctx.Done():
 			return Global{}, ctx.Err()

@@ -183,7 +183,7 @@ func (r *Reconciler) disconnected(err error) {
 	}
 	r.link.Store(l)
 	if last.Connected || last.Problem != l.Problem {
-		r.opts.Log.Warn("speaker not reachable, trying on", zap.Error(err))
+		r.opts.Log.Warn("speaker not usable, trying on", zap.Error(err))
 	}
 }
 
