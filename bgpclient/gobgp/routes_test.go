@@ -32,7 +32,7 @@ func TestListedRouteIsTheOneThatWasPut(t *testing.T) {
 		}),
 	}
 	each(t, func(t *testing.T, s speaker) {
-		c := started(t, s.target)
+		c := started(t, s)
 		for name, r := range routes {
 			apply(t, c, put(r))
 			have := paths(t, c, r.Prefix)
@@ -49,7 +49,7 @@ func TestListedRouteIsTheOneThatWasPut(t *testing.T) {
 
 func TestPutReplacesOnlyTheOwnersPath(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		ours, theirs := started(t, s.target), dialAs(t, s.target, another)
+		ours, theirs := started(t, s), dialAs(t, s.target, another)
 		for _, prefix := range []string{"198.51.100.1/32", "2001:db8:1::1/128"} {
 			foreign := route(prefix, func(r *bgpclient.Route) { r.MED = pointer(7) })
 			apply(t, theirs, put(foreign))
@@ -76,7 +76,7 @@ func TestPutReplacesOnlyTheOwnersPath(t *testing.T) {
 // An operator's own path has identifier 0. Ours is beside it, and goes alone.
 func TestOperatorsPathIsLeftAlone(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		c := started(t, s.target)
+		c := started(t, s)
 		for _, prefix := range []string{"198.51.100.1/32", "2001:db8:1::1/128"} {
 			r := route(prefix, nil)
 			putByOperator(t, c.API(), s.target, r.Prefix)
@@ -95,7 +95,7 @@ func TestOperatorsPathIsLeftAlone(t *testing.T) {
 
 func TestBulkIsCarriedOutInOrder(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		c := started(t, s.target)
+		c := started(t, s)
 		var ops []bgpclient.Op
 		want := map[netip.Prefix]bgpclient.Route{}
 		for i := range 1000 {
@@ -144,7 +144,7 @@ func TestBulkIsCarriedOutInOrder(t *testing.T) {
 // Only exactly the prefixes that are asked for are of interest.
 func TestPathsLooksUpExactly(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		c := started(t, s.target)
+		c := started(t, s)
 		apply(t, c, put(route("198.51.100.0/24", nil)), put(route("198.51.100.0/25", nil)), put(route("0.0.0.0/0", nil)),
 			put(route("2001:db8::/32", nil)), put(route("::/0", nil)))
 		for prefix, want := range map[string]int{
@@ -162,7 +162,7 @@ func TestPathsLooksUpExactly(t *testing.T) {
 
 func TestWatchTellsOfEverybodysChanges(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		c, theirs := started(t, s.target), dialAs(t, s.target, another)
+		c, theirs := started(t, s), dialAs(t, s.target, another)
 		ctx, cancel := context.WithCancel(bounded(t))
 		ready, ended := make(chan struct{}), make(chan error, 1)
 		changes := make(chan bgpclient.Change, 100)
@@ -201,7 +201,7 @@ func TestWatchTellsOfEverybodysChanges(t *testing.T) {
 // A restarted gobgpd is an empty one: nobody may go on as if it were the same.
 func TestLostConnectionStaysLost(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
-		c := started(t, s.target)
+		c := started(t, s)
 		ctx := bounded(t)
 		ready, ended := make(chan struct{}), make(chan error, 1)
 		go func() { ended <- c.Watch(ctx, func() { close(ready) }, func(bgpclient.Change) {}) }()

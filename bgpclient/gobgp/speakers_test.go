@@ -22,6 +22,7 @@ const (
 // A speaker is one of those that vipd supports.
 type speaker struct {
 	name, target string
+	port         uint16 // for BGP
 	kill         func()
 	restart      func() // nil: it can't
 }
@@ -31,7 +32,7 @@ func each(t *testing.T, test func(t *testing.T, s speaker)) {
 	for _, version := range gobgptest.Versions() {
 		t.Run("gobgpd "+version, func(t *testing.T) {
 			d := gobgptest.Start(t, version)
-			test(t, speaker{version, d.Target(), d.Kill, d.Restart})
+			test(t, speaker{version, d.Target(), freePort(t), d.Kill, d.Restart})
 		})
 	}
 	t.Run("embedded", func(t *testing.T) {
@@ -45,7 +46,7 @@ func each(t *testing.T, test func(t *testing.T, s speaker)) {
 		})
 		stop := func() { cancel(); running.Wait() }
 		t.Cleanup(stop)
-		test(t, speaker{"embedded", e.Target(), stop, nil})
+		test(t, speaker{"embedded", e.Target(), freePort(t), stop, nil})
 	})
 }
 
@@ -71,11 +72,26 @@ func dialAs(t testing.TB, target string, id uint32) bgpclient.Conn {
 	}
 }
 
-// started dials a speaker and gives it a configuration.
-func started(t testing.TB, target string) bgpclient.Conn {
+// loopback is where every speaker here listens and has its sessions from.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+func freePort(t testing.TB) uint16 {
 	t.Helper()
-	c := dialAs(t, target, owner)
-	g := bgpclient.Global{ASN: localAS, RouterID: netip.MustParseAddr("10.0.0.1"), ListenPort: -1}
+	port, err := gobgptest.FreePort(loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// started dials a speaker and gives it a configuration.
+func started(t testing.TB, s speaker) bgpclient.Conn {
+	t.Helper()
+	c := dialAs(t, s.target, owner)
+	g := bgpclient.Global{
+		ASN: localAS, RouterID: netip.MustParseAddr("10.0.0.1"),
+		ListenPort: int(s.port), ListenAddresses: []netip.Addr{loopback},
+	}
 	if err := c.Start(bounded(t), g); err != nil {
 		t.Fatal(err)
 	}

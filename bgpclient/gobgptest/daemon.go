@@ -49,13 +49,7 @@ type Daemon struct {
 // version it skips the test, or fails it where VIPD_REQUIRE is 1.
 func Start(t TB, version string, args ...string) *Daemon {
 	t.Helper()
-	binary, err := find(version)
-	if err != nil {
-		if os.Getenv("VIPD_REQUIRE") == "1" {
-			t.Fatalf("gobgpd %s: %v", version, err)
-		}
-		t.Skipf("SKIPPED, NOT TESTED: gobgpd %s: %v", version, err)
-	}
+	binary := need(t, version)
 	// Not t.TempDir: a unix socket's path is short.
 	dir, err := os.MkdirTemp("", "gobgpd")
 	if err != nil {
@@ -74,6 +68,19 @@ func Start(t TB, version string, args ...string) *Daemon {
 	})
 	d.run()
 	return d
+}
+
+// need is the binary of a version that the test can't do without.
+func need(t TB, version string) string {
+	t.Helper()
+	binary, err := find(version)
+	if err != nil {
+		if os.Getenv("VIPD_REQUIRE") == "1" {
+			t.Fatalf("gobgpd %s: %v", version, err)
+		}
+		t.Skipf("SKIPPED, NOT TESTED: gobgpd %s: %v", version, err)
+	}
+	return binary
 }
 
 // find looks where the package puts gobgpd, and where scripts/gobgpd.sh does.
@@ -186,5 +193,14 @@ func (d *Daemon) signal(s syscall.Signal) {
 func (d *Daemon) Restart() {
 	d.t.Helper()
 	d.Kill()
+	d.run()
+}
+
+// Replace kills it, if need be, and runs another version at the same socket, as
+// an upgrade does.
+func (d *Daemon) Replace(version string) {
+	d.t.Helper()
+	d.Kill()
+	d.binary = need(d.t, version)
 	d.run()
 }

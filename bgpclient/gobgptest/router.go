@@ -28,13 +28,14 @@ type Peer struct {
 	ASN      uint32
 	AddPaths bool // receive several paths a prefix (RFC 7911)
 	Password string
+	Port     uint16 // connect to the peer there; 0: wait for it
 	// GracefulRestart keeps the routes for this many seconds when the session
 	// breaks (RFC 4724); 0: they are gone at once.
 	GracefulRestart uint32
 }
 
 // A Router is a BGP speaker in this process that announces nothing and records
-// every UPDATE. It waits for its peers to connect.
+// every UPDATE.
 type Router struct {
 	record
 	Address netip.Addr
@@ -104,8 +105,8 @@ func (r *Router) Accept(ctx context.Context, p Peer) error {
 	graceful := p.GracefulRestart > 0
 	peer := &api.Peer{
 		Conf:            &api.PeerConf{NeighborAddress: p.Address.String(), PeerAsn: p.ASN, AuthPassword: p.Password},
-		Transport:       &api.Transport{PassiveMode: true, LocalAddress: r.Address.String()},
-		Timers:          &api.Timers{Config: &api.TimersConfig{IdleHoldTimeAfterReset: 1}},
+		Transport:       &api.Transport{PassiveMode: p.Port == 0, RemotePort: uint32(p.Port), LocalAddress: r.Address.String()},
+		Timers:          &api.Timers{Config: &api.TimersConfig{ConnectRetry: 5, IdleHoldTimeAfterReset: 1}},
 		GracefulRestart: &api.GracefulRestart{Enabled: graceful, RestartTime: p.GracefulRestart},
 	}
 	for _, afi := range []api.Family_Afi{api.Family_AFI_IP, api.Family_AFI_IP6} {

@@ -3,6 +3,7 @@ package gobgpv3
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/fiberlb/vipd/bgpclient"
@@ -10,6 +11,7 @@ import (
 	"github.com/fiberlb/vipd/bgpclient/internal/wire"
 
 	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // GetBgp tells the global configuration.
@@ -103,14 +105,24 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 		Sent:      messages(p.GetState().GetMessages().GetSent()),
 		Since:     driver.Instant(p.GetTimers().GetState().GetDowntime()),
 	}
-	if s.State == bgpclient.Established {
-		s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
+	if s.State != bgpclient.Established {
+		return s // GoBGP 3 counts even then what it would send
+	}
+	s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
+	// With graceful restart it counts the End-of-RIB of each family, too.
+	var markers uint64
+	if p.GetGracefulRestart().GetEnabled() && slices.ContainsFunc(p.GetState().GetRemoteCap(), isGraceful) {
+		markers = 1
 	}
 	for _, f := range p.GetAfiSafis() {
-		s.Advertised += f.GetState().GetAdvertised()
+		s.Advertised += max(f.GetState().GetAdvertised(), markers) - markers
 		s.Accepted += f.GetState().GetAccepted()
 	}
 	return s
+}
+
+func isGraceful(capability *anypb.Any) bool {
+	return capability.MessageIs(&api.GracefulRestartCapability{})
 }
 
 // neighbor reads the configuration of a listed peer.
