@@ -166,6 +166,15 @@ func (p *process) exit() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+func (p *process) hasExited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // wantExit fails the test unless vipd ends with this code and these words.
 func (p *process) wantExit(code int, words ...string) {
 	p.t.Helper()

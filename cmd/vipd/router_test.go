@@ -91,3 +91,12 @@ func (w *world) wantChanges(r *gobgptest.Router, from int, want ...string) {
 		w.Fatalf("the router was told\n  %s\nwant\n  %s", strings.Join(have, "\n  "), strings.Join(want, "\n  "))
 	}
 }
+
+// wantTable fails the test unless the router has exactly these routes.
+func (w *world) wantTable(want ...string) {
+	w.Helper()
+	slices.Sort(want)
+	if have := table(w.router); !slices.Equal(have, want) {
+		w.Errorf("the router has\n  %s\nwant\n  %s", strings.Join(have, "\n  "), strings.Join(want, "\n  "))
+	}
+}
