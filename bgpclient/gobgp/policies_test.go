@@ -82,8 +82,8 @@ func TestChangedPolicyActsAfterSoftReset(t *testing.T) {
 		}}
 		add(t, c, policy)
 		reset(t, c, n)
-		await(t, r, kept.Prefix, func(r gobgptest.Route) bool { return r.MED != nil && *r.MED == 9 })
 		absent(t, r, rejected.Prefix)
+		await(t, r, kept.Prefix, func(r gobgptest.Route) bool { return r.MED != nil && *r.MED == 9 })
 
 		if err := c.DeleteExportPolicy(bounded(t), policy.Name); err != nil {
 			t.Fatal(err)

@@ -68,6 +68,22 @@ func (c client) SoftResetOut(ctx context.Context, address string) error {
 	return err
 }
 
+// ListLeftBehind lists what policies keep back: no version 3 withdraws it.
+func (c client) ListLeftBehind(ctx context.Context, address string, want uint16, yield func(driver.Listed)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s, err := c.GobgpApiClient.ListPath(ctx, &api.ListPathRequest{
+		TableType: api.TableType_ADJ_OUT, Name: address, Family: family(want), EnableFiltered: true, EnableOnlyBinary: true,
+	})
+	return driver.Collect(s, err, func(r *api.ListPathResponse) {
+		for _, p := range r.GetDestination().GetPaths() {
+			if p.GetFiltered() {
+				yield(listed(p))
+			}
+		}
+	})
+}
+
 func peer(n bgpclient.Neighbor) *api.Peer {
 	t := driver.TimersOf(n)
 	p := &api.Peer{

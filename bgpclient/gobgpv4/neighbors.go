@@ -66,6 +66,29 @@ func (c client) SoftResetOut(ctx context.Context, address string) error {
 	return err
 }
 
+// ListLeftBehind lists what policies keep back, before 4.6. That version came
+// with a BFD of its own, which shows in every listed neighbor.
+func (c client) ListLeftBehind(ctx context.Context, address string, want uint16, yield func(driver.Listed)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	withdraws := false
+	peers, err := c.GoBgpServiceClient.ListPeer(ctx, &api.ListPeerRequest{Address: address})
+	err = driver.Collect(peers, err, func(r *api.ListPeerResponse) { withdraws = withdraws || r.GetPeer().GetBfd() != nil })
+	if err != nil || withdraws {
+		return err
+	}
+	s, err := c.GoBgpServiceClient.ListPath(ctx, &api.ListPathRequest{
+		TableType: api.TableType_TABLE_TYPE_ADJ_OUT, Name: address, Family: family(want), EnableFiltered: true, EnableOnlyBinary: true,
+	})
+	return driver.Collect(s, err, func(r *api.ListPathResponse) {
+		for _, p := range r.GetDestination().GetPaths() {
+			if p.GetFiltered() {
+				yield(listed(p))
+			}
+		}
+	})
+}
+
 func peer(n bgpclient.Neighbor) *api.Peer {
 	t := driver.TimersOf(n)
 	p := &api.Peer{

@@ -41,6 +41,10 @@ type neighbors interface {
 	UpdatePeer(ctx context.Context, n bgpclient.Neighbor) error
 	DeletePeer(ctx context.Context, address string) error
 	SoftResetOut(ctx context.Context, address string) error
+	// ListLeftBehind lists what policies keep back from a neighbor, and what a
+	// soft reset nevertheless leaves there if it was sent before. Versions
+	// whose soft reset withdraws it list nothing.
+	ListLeftBehind(ctx context.Context, address string, afi uint16, yield func(Listed)) error
 }
 
 type policies interface {

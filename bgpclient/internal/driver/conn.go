@@ -15,6 +15,8 @@ type Conn struct {
 	link *link.Conn
 	api  API
 	asn  atomic.Uint32 // the speaker's own number as last told; 0: not known
+	// rejects is what the policy that was added last keeps from neighbors.
+	rejects atomic.Pointer[[]bgpclient.ExportRule]
 }
 
 // Attach asks the daemon behind an open connection whether it serves the API,
@@ -106,6 +108,11 @@ func (c *Conn) UpdateNeighbor(ctx context.Context, n bgpclient.Neighbor) error {
 	if err != nil || !left {
 		return link.Error(ctx, doing, err)
 	}
+	return c.replaceNeighbor(ctx, n)
+}
+
+// replaceNeighbor ends the session and begins anew.
+func (c *Conn) replaceNeighbor(ctx context.Context, n bgpclient.Neighbor) error {
 	if err := c.DeleteNeighbor(ctx, n.Address); err != nil {
 		return err
 	}
@@ -115,12 +122,4 @@ func (c *Conn) UpdateNeighbor(ctx context.Context, n bgpclient.Neighbor) error {
 // DeleteNeighbor removes a neighbor.
 func (c *Conn) DeleteNeighbor(ctx context.Context, a netip.Addr) error {
 	return link.Error(ctx, "delete neighbor "+a.String(), c.api.DeletePeer(ctx, a.String()))
-}
-
-// SoftResetOut sends a neighbor its routes anew.
-func (c *Conn) SoftResetOut(ctx context.Context, a netip.Addr) error {
-	if !a.IsValid() { // GoBGP takes an empty address for everybody
-		return fmt.Errorf("soft reset: no neighbor")
-	}
-	return link.Error(ctx, "soft reset of neighbor "+a.String(), c.api.SoftResetOut(ctx, a.String()))
 }

@@ -2,11 +2,14 @@ package driver
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/bgpclient/internal/link"
 	"github.com/fiberlb/vipd/bgpclient/internal/policy"
+	"github.com/fiberlb/vipd/bgpclient/internal/wire"
 )
 
 // ExportPolicies lists the policies that apply to what is sent, in order.
@@ -38,7 +41,11 @@ func (c *Conn) AddExportPolicy(ctx context.Context, p bgpclient.ExportPolicy) er
 	if err := c.api.AddPolicy(ctx, p.Name, statements, asn); err != nil {
 		return link.Error(ctx, "add policy "+p.Name, err)
 	}
-	return link.Error(ctx, "assign policy "+p.Name, c.api.Assign(ctx, p.Name))
+	if err := c.api.Assign(ctx, p.Name); err != nil {
+		return link.Error(ctx, "assign policy "+p.Name, err)
+	}
+	c.rejects.Store(&p.Rules)
+	return nil
 }
 
 // DeleteExportPolicy unassigns a policy and deletes it with all its parts.
@@ -92,4 +99,47 @@ func (c *Conn) deleteParts(ctx context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// SoftResetOut sends a neighbor its routes anew. GoBGP before 4.6 then leaves
+// those at the neighbor that a policy rejects since: where ours does, only an
+// end of the session takes them away.
+func (c *Conn) SoftResetOut(ctx context.Context, a netip.Addr) error {
+	if !a.IsValid() { // GoBGP takes an empty address for everybody
+		return errors.New("soft reset: no neighbor")
+	}
+	doing := "soft reset of neighbor " + a.String()
+	if err := c.api.SoftResetOut(ctx, a.String()); err != nil {
+		return link.Error(ctx, doing, err)
+	}
+	behind, err := c.leftBehind(ctx, a)
+	if err != nil || !behind {
+		return link.Error(ctx, doing, err)
+	}
+	// ResetPeer would do, but 3.10 then rests for 30 seconds.
+	var n bgpclient.Neighbor
+	err = c.api.ListPeer(ctx, a.String(), func(s bgpclient.NeighborState) { n = s.Neighbor })
+	if err != nil || !n.Address.IsValid() {
+		return link.Error(ctx, doing, err)
+	}
+	return c.replaceNeighbor(ctx, n)
+}
+
+// leftBehind reports whether a neighbor may have routes that the policy which
+// was added last rejects. Such a policy names managed neighbors only.
+func (c *Conn) leftBehind(ctx context.Context, a netip.Addr) (behind bool, err error) {
+	rules := c.rejects.Load()
+	if rules == nil {
+		return false, nil
+	}
+	for _, afi := range []uint16{wire.AFIv4, wire.AFIv6} {
+		err := c.api.ListLeftBehind(ctx, a.String(), afi, func(l Listed) {
+			prefix, err := wire.ParsePrefix(l.NLRI, afi)
+			behind = behind || err == nil && policy.Rejects(*rules, a, prefix)
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return behind, nil
 }

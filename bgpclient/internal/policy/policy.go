@@ -5,6 +5,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/fiberlb/vipd/bgpclient"
@@ -116,4 +117,17 @@ func Notations[C fmt.Stringer](list []C) []string {
 		out[i] = c.String()
 	}
 	return out
+}
+
+// Rejects reports whether rules keep a prefix from a neighbor.
+func Rejects(rules []bgpclient.ExportRule, neighbor netip.Addr, prefix netip.Prefix) bool {
+	for _, r := range rules {
+		in := slices.ContainsFunc(r.Prefixes, func(p netip.Prefix) bool {
+			return p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr())
+		})
+		if r.Reject && r.Neighbor == neighbor && (len(r.Prefixes) == 0 || in != r.Invert) {
+			return true
+		}
+	}
+	return false
 }
