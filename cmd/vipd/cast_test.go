@@ -20,6 +20,7 @@ type cast struct {
 	own      bool     // gobgpd has a configuration file of its own
 	routers  int      // 0: 1
 	asn      uint32   // of the routers; 0: routerAS
+	password string   // of the sessions
 }
 
 // each tells a story with every speaker.
@@ -41,7 +42,7 @@ func (c cast) play(t *testing.T, story func(w *world)) {
 	t.Helper()
 	worlds := map[string]*world{}
 	for _, speaker := range c.speakers {
-		w := &world{speaker: speaker, routerAS: cmp.Or(c.asn, routerAS), node: loopback(t.Name()+speaker, 100)}
+		w := &world{speaker: speaker, password: c.password, routerAS: cmp.Or(c.asn, routerAS), node: loopback(t.Name()+speaker, 100)}
 		for i := range cmp.Or(c.routers, 1) {
 			w.routers = append(w.routers, newRouter(t, w.routerAS, loopback(t.Name()+speaker, byte(1+i))))
 		}
@@ -83,7 +84,7 @@ func (w *world) open(t *testing.T) {
 	t.Cleanup(cancel)
 	w.T, w.ctx, w.dir, w.tmp = t, ctx, t.TempDir(), shortDir(t)
 	for _, r := range w.routers {
-		if err := r.Accept(ctx, gobgptest.Peer{Address: w.node, ASN: nodeAS}); err != nil {
+		if err := r.Accept(ctx, gobgptest.Peer{Address: w.node, ASN: nodeAS, Password: w.password}); err != nil {
 			t.Fatal(err)
 		}
 	}

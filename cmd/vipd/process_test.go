@@ -108,6 +108,17 @@ func (p *process) said() int {
 	return len(p.lines)
 }
 
+// textFrom is what it has logged from a line on.
+func (p *process) textFrom(from int) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, l := range p.lines[from:] {
+		out = append(out, l.text)
+	}
+	return out
+}
+
 // waitLog waits for a line whose message begins so and that has these fields,
 // given as key and part of the value, and returns it.
 func (p *process) waitLog(msg string, keysAndParts ...string) logLine {

@@ -48,7 +48,8 @@ func text(r gobgptest.Route) string {
 		fmt.Fprintf(&b, " local-pref %d", *r.LocalPref)
 	}
 	if len(r.Communities) > 0 {
-		fmt.Fprintf(&b, " communities %v", r.Communities)
+		// A set: the speaker's policies append to it.
+		fmt.Fprintf(&b, " communities %v", slices.Sorted(slices.Values(r.Communities)))
 	}
 	if len(r.LargeCommunities) > 0 {
 		fmt.Fprintf(&b, " large %v", r.LargeCommunities)

@@ -35,6 +35,7 @@ type world struct {
 	speaker  string            // embedded, or a version of gobgpd
 	gobgpd   *gobgptest.Daemon // nil: embedded
 	routerAS uint32
+	password string
 	router   *gobgptest.Router // the first of routers
 	routers  []*gobgptest.Router
 	node     netip.Addr // vipd's side of the session
