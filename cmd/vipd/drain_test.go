@@ -39,8 +39,8 @@ func TestDrainHasItsOrder(t *testing.T) {
 		w.Logf("GRACEFUL_SHUTDOWN after %s, withdrawn %s later, exit %s later",
 			asked.Sub(began), withdrawn.Sub(asked), exited.Sub(withdrawn))
 		// What is received has a delay of its own: half of it is left for that.
-		if withdrawn.Sub(began) < phase || exited.Sub(withdrawn) < phase/2 || exited.Sub(began) < 2*phase {
-			w.Errorf("a phase was shorter than configured")
+		if withdrawn.Sub(began) < phase || exited.Sub(withdrawn) < phase/2 || exited.Sub(withdrawn) > 10*phase || exited.Sub(began) < 2*phase {
+			w.Error("a phase was not as long as configured")
 		}
 	})
 }

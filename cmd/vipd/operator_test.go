@@ -113,11 +113,17 @@ func TestOperatorsRouteIsLeftAlone(t *testing.T) {
 		o := w.operator()
 		o.add(other, 0, 70)
 		w.waitRoute(w.router, theirs(other, 70))
+		// While it is the best path, GoBGP tells of it; another one is found by a poll.
+		b[0].kill()
+		w.waitAbsent(w.router, web)
 		o.add(web, 0, 70)
+		w.waitRoute(w.router, theirs(web, 70))
 		v.waitLog("the speaker has a local route of somebody else for a VIP")
 		w.waitGet("/metrics", 200, `vipd_routes{state="foreign"} 1`)
 
 		from := len(w.router.Updates())
+		b[0].start()
+		w.waitRoute(w.router, w.plain(web)) // ours is preferred
 		b[0].kill()
 		w.waitRoute(w.router, theirs(web, 70)) // ours is gone, and theirs is seen
 		b[0].start()

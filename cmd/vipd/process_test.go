@@ -44,7 +44,8 @@ func vipdEnv(more ...string) []string {
 			env = append(env, e)
 		}
 	}
-	return append(append(env, beVipd+"=1"), more...)
+	// The race detector sleeps a second at exit otherwise.
+	return append(append(env, beVipd+"=1", "GORACE=atexit_sleep_ms=0"), more...)
 }
 
 // start runs vipd in dir. It is killed at the end of the test, at the latest.
@@ -70,6 +71,11 @@ func start(ctx context.Context, t *testing.T, dir string, env []string, args ...
 	}()
 	t.Cleanup(func() {
 		p.kill9()
+		for _, bug := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
+			if strings.Contains(p.stderr(), bug) {
+				t.Errorf("vipd said %q", bug)
+			}
+		}
 		if t.Failed() {
 			t.Logf("vipd %s:\n%s", strings.Join(args, " "), p.stderr())
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,7 +69,11 @@ func TestRestartedVipdPutsRightWhatChangedMeanwhile(t *testing.T) {
 		w.run(plan{vips: vips[:2]})
 		w.waitAbsent(w.router, gone)
 		w.waitAbsent(w.router, other)
-		w.wantChanges(w.router, from, "-"+gone, "-"+other)
+		have := changes(w.router, from)
+		slices.Sort(have) // the order is nobody's concern
+		if want := []string{"-" + other, "-" + gone}; !slices.Equal(have, want) {
+			w.Errorf("the router was told %q, want %q", have, want)
+		}
 	})
 }
 
