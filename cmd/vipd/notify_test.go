@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fiberlb/vipd/bgpclient/gobgptest"
 )
@@ -59,6 +60,18 @@ func (m manager) want(prefix string) {
 	}
 }
 
+// wantSilence wants nothing to be told for a moment.
+func (m manager) wantSilence() {
+	m.w.Helper()
+	if err := m.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		m.w.Fatal(err)
+	}
+	b := make([]byte, 4096)
+	if n, err := m.conn.Read(b); err == nil {
+		m.w.Errorf("vipd told the service manager %q too early", b[:n])
+	}
+}
+
 // The service manager hears that vipd is ready when the speaker's table was
 // compared, of reloads and of the end; and a ping while the loops go round.
 func TestServiceManagerIsTold(t *testing.T) {
@@ -72,6 +85,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 		if w.gobgpd != nil { // without a speaker vipd is alive, and not ready
 			v.waitLog("vip advertised")
 			v.waitLog("speaker not")
+			m.wantSilence()
 			w.gobgpd.Restart()
 		}
 		m.want("READY=1")

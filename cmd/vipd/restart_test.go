@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -37,11 +38,18 @@ func TestRestartedVipdIsSilent(t *testing.T) {
 		w.waitRoute(w.router, at(w, other, "med 7"))
 		v.kill9()
 
+		release := make(chan struct{})
+		for _, one := range b {
+			one.onRequest(func(int64, *http.Request) { <-release })
+		}
 		from := len(w.router.Updates())
 		v = w.again()
+		w.waitGet("/readyz", 200, "")
+		w.waitGet("/metrics", 200, `vipd_vip_backends{state="unknown",vip="web"} 2`)
+		w.waitGet("/metrics", 200, `vipd_vip_advertised{vip="web"} 1`) // undecided, and its route is kept
+		close(release)
 		v.waitLog("vip advertised", "vip", "web")
 		v.waitLog("vip advertised", "vip", "other")
-		w.waitGet("/readyz", 200, "")
 		late.start()
 		w.waitRoute(w.router, at(w, marker, "med 7"))
 		w.wantChanges(w.router, from, "+"+at(w, marker, "med 7"))
