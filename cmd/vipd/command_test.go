@@ -80,7 +80,7 @@ func golden(t *testing.T, name, have string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(file, []byte(have), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(have), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
