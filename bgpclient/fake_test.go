@@ -25,6 +25,9 @@ type fakeSpeaker struct {
 	peers   map[netip.Addr]NeighborState
 	policy  []string
 	refuse  map[netip.Prefix]error
+	fail    map[string][]error // what the next calls of that name end with
+	slow    time.Duration      // of each Apply
+	listed  func()             // called after the whole table was read
 	conns   map[*fakeConn]struct{}
 	ops     []Op // applied for the owner, in order
 	applies int  // calls of Apply
@@ -35,7 +38,7 @@ func newFakeSpeaker(owner uint32) *fakeSpeaker {
 	return &fakeSpeaker{
 		owner: owner, global: Global{ASN: 65001, RouterID: netip.MustParseAddr("10.0.0.1")},
 		paths: map[netip.Prefix]map[uint32]Path{}, peers: map[netip.Addr]NeighborState{},
-		refuse: map[netip.Prefix]error{}, conns: map[*fakeConn]struct{}{},
+		refuse: map[netip.Prefix]error{}, fail: map[string][]error{}, conns: map[*fakeConn]struct{}{},
 	}
 }
 
@@ -129,6 +132,9 @@ func (c *fakeConn) enter(ctx context.Context, name string) (lie, late bool, err 
 	c.f.mu.Lock()
 	c.f.calls = append(c.f.calls, name)
 	frozen, delay, dice := c.f.frozen, time.Duration(0), 1.0
+	if name == "Apply" {
+		delay = c.f.slow
+	}
 	if c.f.rng != nil {
 		delay, dice = time.Duration(c.f.rng.IntN(20))*time.Millisecond, c.f.rng.Float64()
 		if dice < 0.03 {
@@ -209,7 +215,11 @@ func (c *fakeConn) Paths(ctx context.Context, prefixes []netip.Prefix, yield fun
 			out = append(out, p)
 		}
 	}
+	listed := c.f.listed
 	c.f.mu.Unlock()
+	if prefixes == nil && listed != nil {
+		listed()
+	}
 	for _, p := range out {
 		yield(p)
 	}
@@ -218,6 +228,7 @@ func (c *fakeConn) Paths(ctx context.Context, prefixes []netip.Prefix, yield fun
 
 func (c *fakeConn) Watch(ctx context.Context, ready func(), changed func(Change)) error {
 	ready()
+	ready() // as a speaker may that tells twice that it has begun
 	for {
 		select {
 		case <-ctx.Done():
@@ -302,7 +313,11 @@ func (c *fakeConn) do(name string, act func()) error {
 	case <-c.gone:
 		return ErrLost
 	default:
-		act()
-		return nil
 	}
+	if errs := c.f.fail[name]; len(errs) > 0 {
+		c.f.fail[name] = errs[1:]
+		return errs[0]
+	}
+	act()
+	return nil
 }

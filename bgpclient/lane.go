@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,8 @@ type lane struct {
 	*Reconciler
 	conn     Conn
 	failing  map[netip.Prefix]struct{} // with a retry ahead
+	singly   int                       // so many next changes go one by one: a batch with a bad one was refused
+	open     bool                      // the export policy is not in force
 	pushed   map[netip.Addr]Neighbor   // neighbors written on this connection
 	peerWake chan struct{}             // a neighbor changed
 }
@@ -42,7 +45,7 @@ func (l *lane) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	ready := make(chan struct{})
 	g.Go(func() error {
-		err := l.conn.Watch(ctx, func() { close(ready) }, l.heard)
+		err := l.conn.Watch(ctx, sync.OnceFunc(func() { close(ready) }), l.heard)
 		if err == nil && ctx.Err() == nil {
 			return ErrLost
 		}
@@ -185,6 +188,8 @@ func (l *lane) adopt(ctx context.Context) error {
 	defer cancel()
 	var all []Path
 	keep := l.table.manages()
+	// What is heard from here on may be newer than the listing.
+	l.table.takeSuspects()
 	err := l.conn.Paths(ctx, nil, func(p Path) {
 		// A speaker may hold a whole Internet's table besides.
 		if p.ID == l.opts.Owner || keep(p.Route.Prefix) {
@@ -198,12 +203,18 @@ func (l *lane) adopt(ctx context.Context) error {
 	return nil
 }
 
-// pass carries out what is due, a batch at a time, until nothing is.
+// pass carries out what is due, a batch at a time, until nothing is. Each batch
+// is made of what is wanted at that moment, withdrawals first.
 func (l *lane) pass(ctx context.Context) error {
 	for {
-		ops, took := l.table.take(batchOps, time.Now())
+		limit := batchOps
+		if l.singly > 0 {
+			limit, l.singly = 1, l.singly-1
+		}
+		ops, took := l.table.take(limit, time.Now())
 		l.confirmed(took)
 		if len(ops) == 0 {
+			l.singly = 0
 			return nil
 		}
 		if err := l.carryOut(ctx, ops); err != nil {
@@ -213,18 +224,22 @@ func (l *lane) pass(ctx context.Context) error {
 	}
 }
 
-// carryOut applies ops and believes only what the speaker shows afterwards.
+// carryOut applies ops and believes only what the speaker shows afterwards. One
+// route that a speaker refuses must not keep back the others: what a failed
+// batch left undone is tried one by one.
 func (l *lane) carryOut(ctx context.Context, ops []Op) error {
 	err := l.apply(ctx, ops)
 	if lost(ctx, err) {
 		return fmt.Errorf("change routes: %w", err)
 	}
-	if err != nil && len(ops) > 1 {
-		return l.oneByOne(ctx, ops)
-	}
 	differ, lerr := l.list(ctx, prefixesOf(ops))
 	if lerr != nil {
 		return lerr
+	}
+	if err != nil && len(ops) > 1 {
+		l.table.again(differ)
+		l.singly = len(differ)
+		return nil
 	}
 	if err == nil {
 		err = errors.New("the speaker took the change, but does not show it")
@@ -235,24 +250,12 @@ func (l *lane) carryOut(ctx context.Context, ops []Op) error {
 	return nil
 }
 
-// oneByOne finds the bad ones in a batch that failed: one route that a speaker
-// refuses must not keep back the others.
-func (l *lane) oneByOne(ctx context.Context, ops []Op) error {
-	differ, err := l.list(ctx, prefixesOf(ops))
-	if err != nil {
-		return err
-	}
-	for _, op := range differ {
-		if err := l.carryOut(ctx, []Op{op}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (l *lane) opFailed(op Op, err error) {
-	l.failing[op.Route.Prefix] = struct{}{}
-	if l.table.failed(op.Route.Prefix, err, time.Now()) {
+	counts, news := l.table.failed(op.Route.Prefix, err, time.Now())
+	if counts {
+		l.failing[op.Route.Prefix] = struct{}{}
+	}
+	if news {
 		l.opts.Log.Error("route not as wanted, trying on", zap.Stringer("op", op.Verb),
 			zap.Stringer("prefix", op.Route.Prefix), zap.Error(err))
 	}

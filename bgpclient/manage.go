@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,9 @@ func (l *lane) neighbors(ctx context.Context, global Global) error {
 		return nil
 	}
 	for _, change := range DiffNeighbors(want.Neighbors, have, l.had) {
+		if l.open && change.Verb == Put && !change.Exists && filtered(want.Export, change.Neighbor.Address) {
+			continue // it would be sent what its filter is to hold back
+		}
 		if err := l.changeNeighbor(ctx, change); err != nil {
 			return err
 		}
@@ -139,10 +143,13 @@ func (l *lane) policies(ctx context.Context, global Global) error {
 	}
 	policy := exportPolicy(l.opts.Owner, want.Export)
 	add, remove := diffPolicies(policy, have, l.opts.Owner)
-	if !add && len(remove) == 0 {
-		return nil
+	if add || len(remove) > 0 {
+		err = l.replacePolicy(ctx, policy, add, remove)
 	}
-	err = l.replacePolicy(ctx, policy, add, remove)
+	l.open = err != nil && add
+	if err == nil {
+		err = l.payOwed(ctx)
+	}
 	if lost(ctx, err) {
 		return err
 	}
@@ -153,8 +160,15 @@ func (l *lane) policies(ctx context.Context, global Global) error {
 }
 
 // replacePolicy puts the new one in force before the old one goes, so that a
-// filter is never off in between, and then sends the neighbors their routes anew.
+// filter is never off in between.
 func (l *lane) replacePolicy(ctx context.Context, p ExportPolicy, add bool, remove []string) error {
+	have, err := l.conn.Neighbors(ctx)
+	if err != nil {
+		return fmt.Errorf("list neighbors: %w", err)
+	}
+	for _, n := range have {
+		l.owed[n.Address] = struct{}{}
+	}
 	if add {
 		if err := l.conn.AddExportPolicy(ctx, p); err != nil {
 			return fmt.Errorf("add export policy %s: %w", p.Name, err)
@@ -165,20 +179,35 @@ func (l *lane) replacePolicy(ctx context.Context, p ExportPolicy, add bool, remo
 			return fmt.Errorf("delete export policy %s: %w", name, err)
 		}
 	}
+	l.opts.Log.Info("export policy configured", zap.String("policy", p.Name))
+	return nil
+}
+
+// payOwed sends neighbors their routes anew for whom the policy changed. One
+// without a session hears the policy's word when it has one.
+func (l *lane) payOwed(ctx context.Context) error {
+	if len(l.owed) == 0 {
+		return nil
+	}
 	have, err := l.conn.Neighbors(ctx)
 	if err != nil {
 		return fmt.Errorf("list neighbors: %w", err)
 	}
+	up := map[netip.Addr]bool{}
 	for _, n := range have {
-		if n.State != Established {
-			continue
-		}
-		if err := l.conn.SoftResetOut(ctx, n.Address); err != nil {
-			return fmt.Errorf("neighbor %s: send routes anew: %w", n.Address, err)
-		}
+		up[n.Address] = n.State == Established
 	}
-	l.opts.Log.Info("export policy configured", zap.String("policy", p.Name))
-	return nil
+	var errs []error
+	for addr := range l.owed {
+		if up[addr] {
+			if err := l.conn.SoftResetOut(ctx, addr); err != nil {
+				errs = append(errs, fmt.Errorf("neighbor %s: send routes anew: %w", addr, err))
+				continue
+			}
+		}
+		delete(l.owed, addr)
+	}
+	return errors.Join(errs...)
 }
 
 // policyPrefix begins the names of all policies that an owner makes.
@@ -281,4 +310,9 @@ func (n Neighbor) defaults() Neighbor {
 // lost reports whether err means that the connection is of no use any more.
 func lost(ctx context.Context, err error) bool {
 	return err != nil && (errors.Is(err, ErrLost) || ctx.Err() != nil)
+}
+
+// filtered reports whether a neighbor has export rules of its own.
+func filtered(rules []ExportRule, a netip.Addr) bool {
+	return slices.ContainsFunc(rules, func(r ExportRule) bool { return r.Neighbor == a })
 }

@@ -1,6 +1,7 @@
 package bgpclient
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -143,4 +144,49 @@ func wantPolicies(t *testing.T, f *fakeSpeaker, want ...string) {
 	if !slices.Equal(f.policy, want) {
 		t.Fatalf("policies %v, want %v", f.policy, want)
 	}
+}
+
+func TestNeighborsAreSentTheirRoutesAnewWhateverFails(t *testing.T) {
+	for _, failing := range []error{errors.New("busy"), ErrLost} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeSpeaker(testOwner)
+			m := management(neighbor(1), neighbor(2), neighbor(3))
+			r := running(t, f, func(r *Reconciler) { r.Manage(m) })
+			settle(t, r, time.Second)
+			synctest.Wait()
+			f.mu.Lock()
+			f.fail["SoftResetOut"] = []error{failing}
+			f.calls = nil
+			f.mu.Unlock()
+			changed := *m
+			changed.Export = []ExportRule{{Neighbor: neighbor(1).Address, Reject: true}}
+			r.Manage(&changed)
+			time.Sleep(2 * pollPeers)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			resets := 0
+			for _, call := range f.calls {
+				resets += count(call == "SoftResetOut")
+			}
+			if resets != 4 {
+				t.Errorf("%v: %d resets, want one a neighbor and the failed one again", failing, resets)
+			}
+		})
+	}
+}
+
+func TestNeighborWaitsForItsFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.fail["AddExportPolicy"] = []error{errors.New("no"), errors.New("no")}
+		m := management(neighbor(1), neighbor(2))
+		m.Export = []ExportRule{{Neighbor: neighbor(1).Address, Reject: true}}
+		r := running(t, f, func(r *Reconciler) { r.Manage(m) })
+		settle(t, r, time.Second)
+		synctest.Wait()
+		wantPeers(t, f, 2)
+		time.Sleep(pollPeers)
+		synctest.Wait()
+		wantPeers(t, f, 1, 2)
+	})
 }

@@ -51,6 +51,9 @@ type Reconciler struct {
 	// had is every neighbor that was managed in this life: one that is no
 	// longer wanted is ours to delete. The lane's goroutine owns it.
 	had map[netip.Addr]struct{}
+	// owed is every neighbor that was not sent its routes anew since the
+	// export policy changed. It outlives a connection; the lane's too.
+	owed map[netip.Addr]struct{}
 }
 
 // New makes a Reconciler that wants nothing yet.
@@ -59,7 +62,7 @@ func New(opts Options) *Reconciler {
 		opts.Confirmed = func(time.Duration) {}
 	}
 	r := &Reconciler{
-		opts: opts, table: newTable(opts.Owner), had: map[netip.Addr]struct{}{},
+		opts: opts, table: newTable(opts.Owner), had: map[netip.Addr]struct{}{}, owed: map[netip.Addr]struct{}{},
 		wake: make(chan struct{}, 1), manageWake: make(chan struct{}, 1),
 	}
 	r.link.Store(&Link{Problem: "not connected yet"})

@@ -201,6 +201,66 @@ func TestOneRefusedRouteKeepsBackNoOther(t *testing.T) {
 	})
 }
 
+// One bad route makes its batch fail. What is tried one by one then must be what
+// is wanted by then, and a withdrawal must not wait for the rest.
+func TestRefusedBatchIsNotReplayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.refuse[prefix(0)] = errors.New("rpc error: code = Unknown desc = bad next hop")
+		f.slow = 5 * time.Millisecond
+		r := running(t, f, func(r *Reconciler) {
+			for i := range 500 {
+				r.Set(route(i, 10))
+			}
+		})
+		time.Sleep(200 * time.Millisecond)
+		for i := range 500 {
+			r.Withdraw(prefix(i))
+		}
+		there := len(f.with(testOwner))
+		if there == 0 || there == 499 {
+			t.Fatalf("%d routes are there, want some", there)
+		}
+		before := len(f.applied())
+		settle(t, r, 10*time.Second)
+		for i, op := range f.applied()[before:] {
+			if op.Verb == Put && i > 0 { // one may have been on its way
+				t.Fatalf("%s was put after its withdrawal was decided", op.Route.Prefix)
+			}
+		}
+		wantTable(t, f, testOwner, nil)
+	})
+}
+
+func TestChangeDuringAdoptionIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.put(Path{Route: route(1, 10), ID: testOwner})
+		f.listed = func() {
+			f.remove(prefix(1), testOwner)
+			time.Sleep(time.Millisecond) // until the event was heard
+		}
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		time.Sleep(100 * time.Millisecond)
+		settle(t, r, time.Second)
+		wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(1): route(1, 10)})
+	})
+}
+
+func TestChangeOfMindIsNoFailure(t *testing.T) {
+	tab := newTable(testOwner)
+	tab.sawAll(nil)
+	now := time.Now()
+	tab.set(prefix(1), Want{State: Present, Route: route(1, 10)}, false, now)
+	if ops, _ := tab.take(batchOps, now); len(ops) != 1 {
+		t.Fatal(ops)
+	}
+	tab.set(prefix(1), Want{State: Present, Route: route(1, 20)}, false, now)
+	if counts, news := tab.failed(prefix(1), errors.New("not shown"), now); counts || news {
+		t.Errorf("counts %t, news %t, though another change is wanted by now", counts, news)
+	}
+}
+
 func TestFrozenSpeakerConvergesWhenItThaws(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeSpeaker(testOwner)

@@ -171,7 +171,6 @@ func (t *table) sawAll(paths []Path) (n news) {
 		e.err, e.tries, e.retryAt = nil, 0, time.Time{}
 		t.dirty[prefix] = struct{}{}
 	}
-	clear(t.suspect)
 	t.synced = true
 	return n
 }
@@ -205,20 +204,20 @@ func (t *table) reopen(e *entry) {
 	}
 }
 
-// failed schedules another try for a prefix and reports whether the error is
-// news to an operator.
-func (t *table) failed(prefix netip.Prefix, err error, now time.Time) bool {
+// failed schedules another try for a prefix. It counts only if the change that
+// failed is still the wanted one; news is whether an operator was not told yet.
+func (t *table) failed(prefix netip.Prefix, err error, now time.Time) (counts, news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, ok := t.entries[prefix]
-	if !ok {
-		return false
+	if !ok || !e.acted {
+		return false, false
 	}
-	news := e.err == nil || e.err.Error() != err.Error()
+	news = e.err == nil || e.err.Error() != err.Error()
 	e.err = err
 	e.tries++
 	e.retryAt = now.Add(retryDelay(e.tries))
-	return news
+	return true, news
 }
 
 // retryDelay doubles from 50 ms to 5 s.
