@@ -4,6 +4,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 // Options of a Speaker.
 type Options struct {
 	Log *slog.Logger // GoBGP's own log; nil: silence
+	Dir string       // where the socket's directory is made; empty: os.TempDir
 }
 
 // A Speaker is a BGP speaker in this process.
@@ -29,7 +31,7 @@ type Speaker struct {
 
 // New names a speaker that Run will start.
 func New(opts Options) *Speaker {
-	s := &Speaker{dir: filepath.Join(os.TempDir(), "vipd-"+rand.Text()), log: opts.Log}
+	s := &Speaker{dir: filepath.Join(cmp.Or(opts.Dir, os.TempDir()), "vipd-"+rand.Text()), log: opts.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -46,12 +48,12 @@ func (s *Speaker) socket() string { return filepath.Join(s.dir, "gobgp.sock") }
 func (s *Speaker) Run(ctx context.Context) error {
 	const longest = 107 // unix(7): what a socket's address has room for
 	if len(s.socket()) > longest {
-		return fmt.Errorf("embedded speaker: socket %s: longer than %d bytes (set TMPDIR to a shorter path)", s.socket(), longest)
+		return fmt.Errorf("socket %s: longer than %d bytes (set TMPDIR to a shorter path)", s.socket(), longest)
 	}
 	// The API has no authentication: who reaches the socket may announce
 	// anything. Only this user enters the directory.
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
-		return fmt.Errorf("embedded speaker: %w", err)
+		return fmt.Errorf("socket directory: %w", err)
 	}
 	b := server.NewBgpServer(server.GrpcListenAddress(s.Target()), server.LoggerOption(s.log, new(slog.LevelVar)))
 	var served sync.WaitGroup
@@ -64,7 +66,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	b.Stop()
 	served.Wait()
 	if err := os.RemoveAll(s.dir); err != nil {
-		return fmt.Errorf("embedded speaker: %w", err)
+		return fmt.Errorf("socket directory: %w", err)
 	}
 	return nil
 }

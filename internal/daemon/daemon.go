@@ -52,6 +52,7 @@ type daemon struct {
 	// leaving and reload are read by the web room.
 	leaving atomic.Pointer[string]
 	reload  atomic.Pointer[web.Reload]
+	begun   atomic.Bool // the service manager was told READY
 }
 
 // Run runs vipd until ctx ends or a signal asks it to leave, and returns when
@@ -106,7 +107,7 @@ func assemble(o Options) (*daemon, error) {
 
 func (d *daemon) addSpeaker() {
 	if d.cfg.BGP.Speaker == config.SpeakerEmbedded {
-		d.speaker = embedded.New(embedded.Options{Log: slogFrom(d.Log.Named("gobgp"))})
+		d.speaker = embedded.New(embedded.Options{Log: slogFrom(d.Log.Named("gobgp")), Dir: os.Getenv("RUNTIME_DIRECTORY")})
 	}
 	d.rec = bgpclient.New(bgpclient.Options{
 		Dial:      d.dial,
@@ -127,8 +128,10 @@ func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
 	if d.rec != nil {
 		d.rec.Manage(managementOf(cfg.BGP))
 	}
-	d.sink.configure(cfg.VIPs)
-	if err := d.loop.Apply(ctx, vips); err != nil {
+	d.sink.stage(cfg.VIPs)
+	err = d.loop.Apply(ctx, vips)
+	d.sink.commit()
+	if err != nil {
 		return err
 	}
 	d.cfg = cfg

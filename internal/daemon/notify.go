@@ -23,6 +23,7 @@ func (d *daemon) notify(ctx context.Context) error {
 		return nil // ctx ended first
 	}
 	d.Notify("READY=1\nSTATUS=serving")
+	d.begun.Store(true)
 	if d.Watchdog <= 0 {
 		<-ctx.Done()
 		return nil

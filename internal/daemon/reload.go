@@ -17,8 +17,10 @@ import (
 
 // reloadConfig puts the configuration of now in force, or nothing of it.
 func (d *daemon) reloadConfig(ctx context.Context) {
-	d.Notify(reloading())
-	defer d.Notify("READY=1")
+	if d.begun.Load() {
+		d.Notify(reloading())
+		defer d.Notify("READY=1")
+	}
 	err := d.tryReload(ctx)
 	d.reload.Store(&web.Reload{OK: err == nil, At: time.Now()})
 	if err != nil {

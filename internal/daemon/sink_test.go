@@ -44,33 +44,65 @@ func TestSink(t *testing.T) {
 		}, wishes{p1: "withdraw"}},
 		{"new attributes act without a new decision", func(s *sink) {
 			s.Intent("a", intent(healthloop.Advertised))
-			s.configure([]config.VIP{vip("a", p1, 2)})
+			s.stage([]config.VIP{vip("a", p1, 2)})
+			s.commit()
 		}, wishes{p1: "set2"}},
 		{"a new prefix takes the decision over, the old one is forgotten", func(s *sink) {
 			s.Intent("a", intent(healthloop.Advertised))
-			s.configure([]config.VIP{vip("a", p2, 0)})
+			s.stage([]config.VIP{vip("a", p2, 0)})
+			s.commit()
 		}, wishes{p1: "forget", p2: "set0"}},
+		{"but not one that the loop takes back for what the VIP is now", func(s *sink) {
+			s.Intent("a", intent(healthloop.Advertised))
+			s.stage([]config.VIP{vip("a", p2, 0)})
+			s.Intent("a", intent(healthloop.Advertised)) // still of what it was
+			s.Intent("a", intent(healthloop.Undecided))
+			s.commit()
+		}, wishes{p1: "forget", p2: "keep"}},
+		{"nothing is announced before all is decided", func(s *sink) {
+			s.stage([]config.VIP{vip("a", p2, 0)})
+			s.Intent("a", intent(healthloop.Advertised))
+		}, wishes{p1: "keep"}},
+		{"a decided VIP that is undecided again stays as it was", func(s *sink) {
+			s.Intent("a", intent(healthloop.Withdrawn))
+			s.Intent("a", intent(healthloop.Undecided))
+		}, wishes{p1: "withdraw"}},
+		{"a level's place means nothing in other levels", func(s *sink) {
+			weak := intent(healthloop.Advertised)
+			weak.Level = 0
+			s.Intent("a", weak)
+			v := vip("a", p1, 0)
+			v.Degraded = []config.Degraded{{Announce: config.Announce{ASPathPrepend: 9}}}
+			s.stage([]config.VIP{v})
+			s.Intent("a", intent(healthloop.Undecided))
+			s.commit()
+		}, wishes{p1: "set0"}},
 		{"a removed VIP stays until the loop says so", func(s *sink) {
 			s.Intent("a", intent(healthloop.Advertised))
-			s.configure(nil)
+			s.stage(nil)
+			s.commit()
 		}, wishes{p1: "set0"}},
 		{"and is forgotten then", func(s *sink) {
 			s.Intent("a", intent(healthloop.Advertised))
-			s.configure(nil)
+			s.stage(nil)
 			s.Removed("a")
+			s.commit()
 		}, wishes{p1: "forget"}},
 		{"a prefix that went to another VIP is that one's", func(s *sink) {
 			s.Intent("a", intent(healthloop.Advertised))
-			s.configure([]config.VIP{vip("b", p1, 0)})
+			s.stage([]config.VIP{vip("b", p1, 0)})
 			s.Intent("b", intent(healthloop.Withdrawn))
 			s.Intent("a", intent(healthloop.Advertised))
 			s.Removed("a")
+			s.commit()
 		}, wishes{p1: "withdraw"}},
 		{"two VIPs may swap prefixes", func(s *sink) {
-			s.configure([]config.VIP{vip("a", p1, 0), vip("b", p2, 0)})
+			s.stage([]config.VIP{vip("a", p1, 0), vip("b", p2, 0)})
+			s.commit()
 			s.Intent("a", intent(healthloop.Advertised))
 			s.Intent("b", intent(healthloop.Withdrawn))
-			s.configure([]config.VIP{vip("a", p2, 0), vip("b", p1, 0)})
+			s.stage([]config.VIP{vip("a", p2, 0), vip("b", p1, 0)})
+			s.commit()
 		}, wishes{p1: "withdraw", p2: "set0"}},
 		{"a VIP that nobody configured is nothing", func(s *sink) {
 			s.Intent("x", intent(healthloop.Advertised))
@@ -80,7 +112,8 @@ func TestSink(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			have := wishes{}
 			s := newSink(have, zap.NewNop())
-			s.configure([]config.VIP{vip("a", p1, 0)})
+			s.stage([]config.VIP{vip("a", p1, 0)})
+			s.commit()
 			c.do(s)
 			if !maps.Equal(have, c.want) {
 				t.Fatalf("have %v, want %v", have, c.want)
