@@ -148,6 +148,7 @@ func (l *lane) policies(ctx context.Context, global Global) error {
 	}
 	l.open = err != nil && add
 	if err == nil {
+		l.exported = &policy
 		err = l.payOwed(ctx)
 	}
 	if lost(ctx, err) {
@@ -167,7 +168,9 @@ func (l *lane) replacePolicy(ctx context.Context, p ExportPolicy, add bool, remo
 		return fmt.Errorf("list neighbors: %w", err)
 	}
 	for _, n := range have {
-		l.owed[n.Address] = struct{}{}
+		if l.exported == nil || !equalRules(l.exported.Rules, p.Rules, n.Address) {
+			l.owed[n.Address] = struct{}{}
+		}
 	}
 	if add {
 		if err := l.conn.AddExportPolicy(ctx, p); err != nil {
@@ -310,6 +313,19 @@ func (n Neighbor) defaults() Neighbor {
 // lost reports whether err means that the connection is of no use any more.
 func lost(ctx context.Context, err error) bool {
 	return err != nil && (errors.Is(err, ErrLost) || ctx.Err() != nil)
+}
+
+// equalRules reports whether two policies do the same to a neighbor.
+func equalRules(a, b []ExportRule, neighbor netip.Addr) bool {
+	of := func(rules []ExportRule) (out []ExportRule) {
+		for _, r := range rules {
+			if r.Neighbor == neighbor {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	return exportPolicy(0, of(a)).Name == exportPolicy(0, of(b)).Name
 }
 
 // filtered reports whether a neighbor has export rules of its own.

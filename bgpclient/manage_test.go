@@ -159,7 +159,9 @@ func TestNeighborsAreSentTheirRoutesAnewWhateverFails(t *testing.T) {
 			f.calls = nil
 			f.mu.Unlock()
 			changed := *m
-			changed.Export = []ExportRule{{Neighbor: neighbor(1).Address, Reject: true}}
+			for i := 1; i <= 3; i++ {
+				changed.Export = append(changed.Export, ExportRule{Neighbor: neighbor(i).Address, Reject: true})
+			}
 			r.Manage(&changed)
 			time.Sleep(2 * pollPeers)
 			f.mu.Lock()
@@ -173,6 +175,33 @@ func TestNeighborsAreSentTheirRoutesAnewWhateverFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNeighborWithTheSameRulesHearsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		m := management(neighbor(1), neighbor(2))
+		m.Export = []ExportRule{{Neighbor: neighbor(1).Address, Prepend: 1}}
+		r := running(t, f, func(r *Reconciler) { r.Manage(m) })
+		settle(t, r, time.Second)
+		synctest.Wait()
+		f.mu.Lock()
+		f.calls = nil
+		f.mu.Unlock()
+		changed := *m
+		changed.Export = append(slices.Clone(m.Export), ExportRule{Neighbor: neighbor(2).Address, Prepend: 1})
+		r.Manage(&changed)
+		synctest.Wait()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		resets := 0
+		for _, call := range f.calls {
+			resets += count(call == "SoftResetOut")
+		}
+		if resets != 1 {
+			t.Errorf("%d resets, want one: of the neighbor whose rules changed", resets)
+		}
+	})
 }
 
 func TestNeighborWaitsForItsFilter(t *testing.T) {

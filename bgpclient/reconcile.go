@@ -54,6 +54,8 @@ type Reconciler struct {
 	// owed is every neighbor that was not sent its routes anew since the
 	// export policy changed. It outlives a connection; the lane's too.
 	owed map[netip.Addr]struct{}
+	// exported is the policy that was in force last; nil: not known yet.
+	exported *ExportPolicy
 }
 
 // New makes a Reconciler that wants nothing yet.

@@ -24,7 +24,7 @@ const (
 	embedded = "embedded"
 	// within bounds every story. It is long, for machines with much else to do:
 	// nothing waits for it that goes well.
-	within = 60 * time.Second
+	within = 40 * time.Second
 )
 
 // A world is what one vipd lives in: a router that receives routes, a speaker

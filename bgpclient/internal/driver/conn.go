@@ -15,8 +15,10 @@ type Conn struct {
 	link *link.Conn
 	api  API
 	asn  atomic.Uint32 // the speaker's own number as last told; 0: not known
-	// rejects is what the policy that was added last keeps from neighbors.
-	rejects atomic.Pointer[[]bgpclient.ExportRule]
+	// added is the policy that was added last, before the rules of the one
+	// before it. Policies are changed by one goroutine only.
+	added  bgpclient.ExportPolicy
+	before []bgpclient.ExportRule
 }
 
 // Attach asks the daemon behind an open connection whether it serves the API,

@@ -44,7 +44,7 @@ func (c *Conn) AddExportPolicy(ctx context.Context, p bgpclient.ExportPolicy) er
 	if err := c.api.Assign(ctx, p.Name); err != nil {
 		return link.Error(ctx, "assign policy "+p.Name, err)
 	}
-	c.rejects.Store(&p.Rules)
+	c.added, c.before = p, c.added.Rules
 	return nil
 }
 
@@ -53,6 +53,9 @@ func (c *Conn) DeleteExportPolicy(ctx context.Context, name string) error {
 	assigned, err := c.ExportPolicies(ctx)
 	if err != nil {
 		return err
+	}
+	if name == c.added.Name {
+		c.added, c.before = bgpclient.ExportPolicy{}, nil
 	}
 	if slices.Contains(assigned, name) {
 		if err := c.api.Unassign(ctx, name); err != nil {
@@ -126,16 +129,16 @@ func (c *Conn) SoftResetOut(ctx context.Context, a netip.Addr) error {
 }
 
 // leftBehind reports whether a neighbor may have routes that the policy which
-// was added last rejects. Such a policy names managed neighbors only.
+// was added last rejects, and the one before did not. Such a policy names
+// managed neighbors only.
 func (c *Conn) leftBehind(ctx context.Context, a netip.Addr) (behind bool, err error) {
-	rules := c.rejects.Load()
-	if rules == nil {
+	if c.added.Rules == nil {
 		return false, nil
 	}
 	for _, afi := range []uint16{wire.AFIv4, wire.AFIv6} {
 		err := c.api.ListLeftBehind(ctx, a.String(), afi, func(l Listed) {
 			prefix, err := wire.ParsePrefix(l.NLRI, afi)
-			behind = behind || err == nil && policy.Rejects(*rules, a, prefix)
+			behind = behind || err == nil && policy.Rejects(c.added.Rules, a, prefix) && !policy.Rejects(c.before, a, prefix)
 		})
 		if err != nil {
 			return false, err
