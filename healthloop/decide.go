@@ -2,6 +2,7 @@ package healthloop
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -111,6 +112,8 @@ func Decide(p Policy, in Inputs, now time.Time) Intent {
 		return withdraw("no backends")
 	case in.Tally.reaches(p.MinHealthy) && now.Before(in.HoldUntil):
 		return withdraw(fmt.Sprintf("held down until %s: %s", instant(in.HoldUntil), counted)).again(in.HoldUntil)
+	case in.Tally.reaches(p.MinHealthy) && in.Last.State == Undecided && p.shape(in.Tally) != p.shape(in.Tally.hopeful()):
+		return Intent{State: Undecided, Level: -1, Reason: "undecided how weak: " + counted}
 	case in.Tally.reaches(p.MinHealthy):
 		return advertise(p, in, now, counted)
 	case in.Tally.hopeful().reaches(p.MinHealthy):
@@ -129,19 +132,29 @@ func withdraw(why string) Intent {
 	return Intent{State: Withdrawn, Level: -1, Reason: "withdrawn: " + why}
 }
 
+// A shape is how an advertised VIP looks to the network by its tally.
+type shape struct {
+	level int // in Policy.Degraded; -1: none
+	step  int // of the capacity
+}
+
+func (p Policy) shape(t Tally) shape {
+	s := shape{level: slices.IndexFunc(p.Degraded, func(l Level) bool { return !t.reaches(l.Below) })}
+	if p.LinkBandwidth.PerWeight > 0 {
+		s.step, _ = t.capacity()
+	}
+	return s
+}
+
 // advertise says how the VIP is announced, now that it is.
 func advertise(p Policy, in Inputs, now time.Time, why string) Intent {
 	// Unknown backends have no say in whether the VIP is announced, but get the
-	// benefit of the doubt in how: else each restart of vipd, and each backend
-	// added, would show the network a moment of weakness that was none.
+	// benefit of the doubt in how: else each backend added would show the
+	// network a moment of weakness that was none.
 	t := in.Tally.hopeful()
-	i := Intent{State: Advertised, Level: -1, Reason: "advertised"}
-	for n, level := range p.Degraded {
-		if !t.reaches(level.Below) {
-			i.Level = n
-			i.Reason += ", degraded below " + level.Below.String()
-			break
-		}
+	i := Intent{State: Advertised, Level: p.shape(t).level, Reason: "advertised"}
+	if i.Level >= 0 {
+		i.Reason += ", degraded below " + p.Degraded[i.Level].Below.String()
 	}
 	if in.Drain.Phase == PreferOthers {
 		i.GracefulShutdown = true

@@ -105,8 +105,17 @@ var sentences = []struct {
 		Intent{State: Withdrawn, Reason: "withdrawn: 0 of 3 backends healthy (minimum 1)"}},
 	{"what is undecided does not prefer others", count(1), Inputs{Tally: of(0, 3, 3), Drain: Drain{Phase: PreferOthers}},
 		Intent{State: Undecided, Reason: "undecided: 0 of 3 backends healthy, 3 unknown (minimum 1)"}},
-	{"unknown backends are not weakness", count(1).degraded(Threshold{Percent: 50}), Inputs{Tally: of(1, 2, 3)},
+	{"unknown backends are not weakness", count(1).degraded(Threshold{Percent: 50}),
+		Inputs{Tally: of(1, 2, 3), Last: Intent{State: Advertised}},
 		Intent{State: Advertised, Reason: "advertised: 1 of 3 backends healthy, 2 unknown (minimum 1)"}},
+	{"nor strength, at first", count(1).degraded(Threshold{Percent: 50}), Inputs{Tally: of(1, 2, 3)},
+		Intent{State: Undecided, Reason: "undecided how weak: 1 of 3 backends healthy, 2 unknown (minimum 1)"}},
+	{"nor bandwidth, at first", Policy{MinHealthy: Threshold{Count: 1}, LinkBandwidth: LinkBandwidth{PerWeight: 1}},
+		Inputs{Tally: of(2, 1, 3)},
+		Intent{State: Undecided, Reason: "undecided how weak: 2 of 3 backends healthy, 1 unknown (minimum 1)"}},
+	{"unknown backends that make no difference are not waited for", count(1).degraded(Threshold{Percent: 50}),
+		Inputs{Tally: of(2, 1, 3)},
+		Intent{State: Advertised, Reason: "advertised: 2 of 3 backends healthy, 1 unknown (minimum 1)"}},
 }
 
 func TestDecideObeysEachSentence(t *testing.T) {
@@ -130,7 +139,7 @@ func TestTheDocsQuoteReasonsThatExist(t *testing.T) {
 	for _, tt := range sentences {
 		known[tt.want.Reason] = true
 	}
-	quotes := regexp.MustCompile("`((?:withdrawn|undecided|advertised)[:,][^`]*)`").FindAllSubmatch(text, -1)
+	quotes := regexp.MustCompile("`((?:withdrawn|undecided|advertised)(?:[:,]| how)[^`]*)`").FindAllSubmatch(text, -1)
 	if len(quotes) < 12 {
 		t.Errorf("found %d reasons only", len(quotes))
 	}
@@ -259,7 +268,12 @@ func checkDecision(t *testing.T, draw func(n int) int) {
 	for i, b := range backends {
 		better := in
 		better.Tally = in.Tally.minus(b.health, b.good).plus(Up, b.good)
-		if now := Decide(p, better, noon); worse(now, got) {
+		now := Decide(p, better, noon)
+		// The first decision may have to wait for how good it is.
+		if strings.HasPrefix(now.Reason, "undecided how weak") {
+			continue
+		}
+		if worse(now, got) {
 			t.Errorf("worse with backend %d healthy: %+v, was %+v", i, now, got)
 		}
 	}
