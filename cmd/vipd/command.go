@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,7 +66,7 @@ func (a *app) load() (*config.Config, error) {
 		fmt.Fprintln(a.stderr, p)
 	}
 	if cfg == nil {
-		return nil, failure{exitUsage, fmt.Errorf("%d problems in the configuration", len(problems))}
+		return nil, failure{exitUsage, errors.New("the configuration has mistakes, see above")}
 	}
 	return cfg, nil
 }

@@ -102,7 +102,7 @@ func TestDrainWithoutSpeakerSaysSo(t *testing.T) {
 		v.waitLog("speaker not")
 		began := time.Now()
 		v.signal(syscall.SIGTERM)
-		v.wantExit(1, "vipd: routes may still be announced (try vipd flush", "nobody listens")
+		v.wantExit(1, "vipd: routes may still be announced (vipd flush withdraws them", "nobody listens")
 		if took := time.Since(began); took < 4*time.Second || took > 20*time.Second {
 			w.Errorf("gave up after %s, want about 5 s", took)
 		}

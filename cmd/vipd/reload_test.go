@@ -62,7 +62,7 @@ func TestBadReloadChangesNothing(t *testing.T) {
 
 		bad := plan{vips: []string{vip("web", web, "announce: {med: 5}, min_healty: 1", b...)}}
 		w.write(bad)
-		if l := w.sighup(v, "reload refused"); !strings.Contains(l.text, "in the configuration") {
+		if l := w.sighup(v, "reload refused"); !strings.Contains(l.text, "the configuration has mistakes") {
 			w.Errorf("said %s", l.text)
 		}
 		v.waitLog("config", "problem", `vips[0].min_healty: unknown key (did you mean "min_healthy"?)`)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -35,13 +34,16 @@ func (d *daemon) leave(c cause) error {
 
 	drain := d.cfg.Drain
 	if drain.PreferOthers > 0 && patient.Err() == nil {
-		d.drain(healthloop.PreferOthers, c.reason)
-		d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", drain.PreferOthers))
-		pause(patient, drain.PreferOthers)
+		if err := d.drain(healthloop.PreferOthers, c.reason); err == nil {
+			d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", drain.PreferOthers))
+			pause(patient, drain.PreferOthers)
+		}
 	}
-	d.drain(healthloop.Withdrawing, c.reason)
+	if err := d.drain(healthloop.Withdrawing, c.reason); err != nil {
+		d.withdrawAll()
+	}
 	if err := d.withdrawn(patient); err != nil {
-		return fmt.Errorf("routes may still be announced (try vipd flush once the speaker is back): %w", err)
+		return fmt.Errorf("routes may still be announced%s: %w", d.hint(), err)
 	}
 	d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
 	pause(patient, drain.GracePeriod)
@@ -63,11 +65,31 @@ func (d *daemon) second(patient context.Context, hurry context.CancelFunc) {
 	}
 }
 
-func (d *daemon) drain(phase healthloop.DrainPhase, reason string) {
-	err := d.loop.SetDrain(context.Background(), healthloop.Drain{Phase: phase, Reason: reason})
+// drain tells the loop, which decides. A loop that does not take it is past
+// deciding.
+func (d *daemon) drain(phase healthloop.DrainPhase, reason string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), hurryWithin)
+	defer cancel()
+	err := d.loop.SetDrain(ctx, healthloop.Drain{Phase: phase, Reason: reason})
 	if err != nil {
-		d.Log.Error("drain", zap.Error(err))
+		d.Log.Error("the health loop does not take the drain", zap.Error(err))
 	}
+	return err
+}
+
+// withdrawAll is the drain of a daemon whose loop is of no help.
+func (d *daemon) withdrawAll() {
+	for _, prefix := range d.sink.prefixes() {
+		d.sink.to.Withdraw(prefix)
+	}
+}
+
+// hint is what to do about routes that are left at a speaker.
+func (d *daemon) hint() string {
+	if d.speaker != nil {
+		return "" // it ends with vipd
+	}
+	return " (vipd flush withdraws them once the speaker is back)"
 }
 
 // withdrawn waits until the speaker shows no route of ours.
@@ -80,7 +102,7 @@ func (d *daemon) withdrawn(patient context.Context) error {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	stop := context.AfterFunc(patient, func() {
-		time.AfterFunc(hurryWithin, func() { cut(errors.New("not confirmed when the second signal came")) })
+		time.AfterFunc(hurryWithin, func() { cut(fmt.Errorf("not confirmed within %s", hurryWithin)) })
 	})
 	defer stop()
 	return d.rec.Settled(ctx)

@@ -42,7 +42,7 @@ func (d *daemon) tryReload(ctx context.Context) error {
 		d.Log.Warn("config", zap.Stringer("problem", p))
 	}
 	if cfg == nil {
-		return fmt.Errorf("%d problems in the configuration", len(problems))
+		return errors.New("the configuration has mistakes, told above")
 	}
 	if fixed := needRestart(d.cfg, cfg); len(fixed) > 0 {
 		return fmt.Errorf("%s can't change while vipd runs: restart it", strings.Join(fixed, ", "))

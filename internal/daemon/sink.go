@@ -62,7 +62,7 @@ func (s *sink) stage(vips []config.VIP) {
 		s.holder[v.Prefix] = v.Name
 		a, ok := s.vips[v.Name]
 		if !ok {
-			a = &announced{}
+			a = &announced{intent: healthloop.Intent{Level: -1}}
 			s.vips[v.Name] = a
 		}
 		a.moved = a.vip.Prefix != v.Prefix

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,7 @@ func startChild(ctx context.Context, exe, configFile string) (*child, error) {
 		return nil, err
 	}
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start vipd: %w", err)
+		return nil, fmt.Errorf("start vipd: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	go func() { // ends with the process
 		c.read(stderr)
@@ -85,7 +86,7 @@ func (c *child) await(ctx context.Context, from int, wanted func(logLine) bool) 
 		select {
 		case <-grown:
 		case <-ctx.Done():
-			return logLine{}, from, fmt.Errorf("vipd did not say it: %w", ctx.Err())
+			return logLine{}, from, fmt.Errorf("vipd did not say it: %w", context.Cause(ctx))
 		}
 	}
 }
@@ -100,7 +101,7 @@ func (c *child) exit(ctx context.Context) (int, error) {
 		}
 		return 0, err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("vipd did not exit: %w", ctx.Err())
+		return 0, fmt.Errorf("vipd did not exit: %w", context.Cause(ctx))
 	}
 }
 
