@@ -25,13 +25,14 @@ type Options struct {
 
 // A Speaker is a BGP speaker in this process.
 type Speaker struct {
-	dir string
-	log *slog.Logger
+	dir   string
+	log   *slog.Logger
+	ready chan struct{}
 }
 
 // New names a speaker that Run will start.
 func New(opts Options) *Speaker {
-	s := &Speaker{dir: filepath.Join(cmp.Or(opts.Dir, os.TempDir()), "vipd-"+rand.Text()), log: opts.Log}
+	s := &Speaker{dir: filepath.Join(cmp.Or(opts.Dir, os.TempDir()), "vipd-"+rand.Text()), log: opts.Log, ready: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -41,9 +42,14 @@ func New(opts Options) *Speaker {
 // Target is where the speaker listens while Run runs, for bgpclient.DialOptions.
 func (s *Speaker) Target() string { return "unix://" + s.socket() }
 
+// Ready is closed once GoBGP has come up; its API takes connections within an
+// instant. GoBGP writes to a variable of grpc before (always the same value):
+// who must have no data race uses no gRPC in this process until then.
+func (s *Speaker) Ready() <-chan struct{} { return s.ready }
+
 func (s *Speaker) socket() string { return filepath.Join(s.dir, "gobgp.sock") }
 
-// Run serves until ctx ends, and then closes the sessions with the neighbors.
+// Run serves until ctx ends, once, and then closes the sessions with the neighbors.
 // Who wants the routes gone in order withdraws them before.
 func (s *Speaker) Run(ctx context.Context) error {
 	const longest = 107 // unix(7): what a socket's address has room for
@@ -62,6 +68,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	if _, err := b.GetBgp(ctx, &api.GetBgpRequest{}); err != nil {
 		s.log.Error("embedded speaker does not answer", "error", err)
 	}
+	close(s.ready)
 	<-ctx.Done()
 	b.Stop()
 	served.Wait()

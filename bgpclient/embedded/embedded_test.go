@@ -32,6 +32,7 @@ func run(t *testing.T) (s *Speaker, stop func()) {
 	})
 	stop = func() { cancel(); running.Wait() }
 	t.Cleanup(stop)
+	<-s.Ready()
 	return s, stop
 }
 

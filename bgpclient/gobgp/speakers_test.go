@@ -46,6 +46,7 @@ func each(t *testing.T, test func(t *testing.T, s speaker)) {
 		})
 		stop := func() { cancel(); running.Wait() }
 		t.Cleanup(stop)
+		<-e.Ready()
 		test(t, speaker{"embedded", e.Target(), freePort(t), stop, nil})
 	})
 }

@@ -69,15 +69,15 @@ func Lay(p bgpclient.ExportPolicy) (sets []Set, statements []Statement) {
 // perFamily makes a rule with prefixes one statement a family, because a prefix
 // set fits no route of the other one, inverted or not.
 func perFamily(base Statement) (sets []Set, statements []Statement) {
-	for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+	for _, family := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 		s := base
 		s.Name += suffix4
-		if any.Is6() {
+		if family.Is6() {
 			s.Name = base.Name + suffix6
 		}
 		var in []netip.Prefix
 		for _, p := range base.Rule.Prefixes {
-			if p.Addr().Is4() == any.Is4() {
+			if p.Addr().Is4() == family.Is4() {
 				in = append(in, p)
 			}
 		}
@@ -86,7 +86,7 @@ func perFamily(base Statement) (sets []Set, statements []Statement) {
 			s.PrefixSet, s.Invert = s.Name+suffixPrefixes, base.Rule.Invert
 			sets = append(sets, Set{Name: s.PrefixSet, Kind: Prefixes, Prefixes: in})
 		case base.Rule.Invert: // all but none
-			s.AFI = wire.AFI(any)
+			s.AFI = wire.AFI(family)
 		default:
 			continue
 		}
