@@ -148,15 +148,14 @@ type Neighbor struct {
 
 // A NeighborState is a BGP peer as the speaker has it.
 type NeighborState struct {
-	Neighbor   // as configured; Password only where the speaker tells it
-	State      SessionState
-	AdminDown  bool
-	BFD        bool      // the speaker runs a BFD session of its own for it
-	Advertised uint64    // prefixes sent, all families
-	Accepted   uint64    // prefixes taken from it, all families
-	Since      time.Time // of the last change between established and not; zero: never established
-	Received   MessageCounts
-	Sent       MessageCounts
+	Neighbor  // as configured; Password only where the speaker tells it
+	State     SessionState
+	AdminDown bool
+	BFD       bool      // the speaker runs a BFD session of its own for it
+	Accepted  uint64    // prefixes taken from it, all families
+	Since     time.Time // of the last change between established and not; zero: never established
+	Received  MessageCounts
+	Sent      MessageCounts
 }
 
 // A SessionState is a state of RFC 4271 §8.2.2.

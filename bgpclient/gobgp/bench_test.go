@@ -86,26 +86,6 @@ func BenchmarkList10k(b *testing.B) {
 	})
 }
 
-// A listed neighbor comes with how many routes were sent, which GoBGP counts
-// anew each time.
-func BenchmarkNeighborsWith10kRoutes(b *testing.B) {
-	eachDaemon(b, func(b *testing.B, s speaker) {
-		c := started(b, s)
-		r, n := routerOn(b, s, "127.0.0.2", nil)
-		connect(b, c, r, n)
-		var puts []bgpclient.Op
-		for _, r := range manyRoutes() {
-			puts = append(puts, put(r))
-		}
-		apply(b, c, puts...)
-		for b.Loop() {
-			if have := onlyNeighbor(b, c); have.Advertised != many {
-				b.Fatalf("%+v", have)
-			}
-		}
-	})
-}
-
 func BenchmarkBareStream10k(b *testing.B) {
 	eachDaemon(b, func(b *testing.B, s speaker) {
 		c := started(b, s)

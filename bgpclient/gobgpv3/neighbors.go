@@ -3,7 +3,6 @@ package gobgpv3
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/fiberlb/vipd/bgpclient"
@@ -11,7 +10,6 @@ import (
 	"github.com/fiberlb/vipd/bgpclient/internal/wire"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // GetBgp tells the global configuration.
@@ -38,7 +36,7 @@ func (c client) StartBgp(ctx context.Context, g bgpclient.Global) error {
 func (c client) ListPeer(ctx context.Context, address string, yield func(bgpclient.NeighborState)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := c.GobgpApiClient.ListPeer(ctx, &api.ListPeerRequest{Address: address, EnableAdvertised: true})
+	s, err := c.GobgpApiClient.ListPeer(ctx, &api.ListPeerRequest{Address: address})
 	return driver.Collect(s, err, func(r *api.ListPeerResponse) { yield(neighborState(r.GetPeer())) })
 }
 
@@ -125,20 +123,10 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 		return s // GoBGP 3 counts even then what it would send
 	}
 	s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
-	// With graceful restart it counts the End-of-RIB of each family, too.
-	var markers uint64
-	if p.GetGracefulRestart().GetEnabled() && slices.ContainsFunc(p.GetState().GetRemoteCap(), isGraceful) {
-		markers = 1
-	}
 	for _, f := range p.GetAfiSafis() {
-		s.Advertised += max(f.GetState().GetAdvertised(), markers) - markers
 		s.Accepted += f.GetState().GetAccepted()
 	}
 	return s
-}
-
-func isGraceful(capability *anypb.Any) bool {
-	return capability.MessageIs(&api.GracefulRestartCapability{})
 }
 
 // neighbor reads the configuration of a listed peer.

@@ -36,7 +36,7 @@ func (c client) StartBgp(ctx context.Context, g bgpclient.Global) error {
 func (c client) ListPeer(ctx context.Context, address string, yield func(bgpclient.NeighborState)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := c.GoBgpServiceClient.ListPeer(ctx, &api.ListPeerRequest{Address: address, EnableAdvertised: true})
+	s, err := c.GoBgpServiceClient.ListPeer(ctx, &api.ListPeerRequest{Address: address})
 	return driver.Collect(s, err, func(r *api.ListPeerResponse) { yield(neighborState(r.GetPeer())) })
 }
 
@@ -131,7 +131,6 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 		s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
 	}
 	for _, f := range p.GetAfiSafis() {
-		s.Advertised += f.GetState().GetAdvertised()
 		s.Accepted += f.GetState().GetAccepted()
 	}
 	return s
