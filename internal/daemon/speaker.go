@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 
 	"github.com/fiberlb/vipd/bgpclient"
@@ -22,6 +23,11 @@ func Owner(node string) uint32 {
 // renewed certificates are used.
 func (d *daemon) dial(ctx context.Context) (bgpclient.Conn, error) {
 	if d.speaker != nil {
+		select {
+		case <-d.speaker.Ready():
+		case <-ctx.Done():
+			return nil, fmt.Errorf("embedded speaker is not up: %w", context.Cause(ctx))
+		}
 		return gobgp.Dial(ctx, string(config.APIv4), d.dialOptions(d.speaker.Target()))
 	}
 	return dialGoBGP(ctx, d.Config.BGP, d.dialOptions(d.Config.BGP.Address))
