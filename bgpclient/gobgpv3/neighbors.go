@@ -119,10 +119,9 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 		Sent:      messages(p.GetState().GetMessages().GetSent()),
 		Since:     driver.Instant(p.GetTimers().GetState().GetDowntime()),
 	}
-	if s.State != bgpclient.Established {
-		return s // GoBGP 3 counts even then what it would send
+	if s.State == bgpclient.Established {
+		s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
 	}
-	s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())
 	for _, f := range p.GetAfiSafis() {
 		s.Accepted += f.GetState().GetAccepted()
 	}
