@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
@@ -47,12 +48,15 @@ func managementOf(b config.BGP) *bgpclient.Management {
 	m := &bgpclient.Management{Global: bgpclient.Global{
 		ASN: b.LocalAS, RouterID: b.RouterID, ListenPort: b.ListenPort, ListenAddresses: b.ListenAddresses,
 	}}
+	// With a session for each family, one that carried both would have the
+	// router count this node twice.
+	mixed := slices.ContainsFunc(b.Neighbors, func(n config.Neighbor) bool { return n.Address.Is4() != b.Neighbors[0].Address.Is4() })
 	for _, n := range b.Neighbors {
 		m.Neighbors = append(m.Neighbors, bgpclient.Neighbor{
 			Address: n.Address, ASN: n.RemoteAS, Description: n.Description, Port: n.Port,
 			LocalAddress: n.LocalAddress, Password: n.Password, HoldTime: n.HoldTime,
 			MultihopTTL: n.MultihopTTL, AddPathsSendMax: n.AddPathsSendMax, Passive: n.Passive,
-			GracefulRestart: n.GracefulRestart, IPv4: true, IPv6: true,
+			GracefulRestart: n.GracefulRestart, IPv4: !mixed || n.Address.Is4(), IPv6: !mixed || n.Address.Is6(),
 		})
 		m.Export = append(m.Export, exportOf(n)...)
 	}

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/fiberlb/vipd/healthloop/check"
@@ -39,4 +41,26 @@ func FuzzAcceptedConfigRuns(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestFamiliesOfNeighbors(t *testing.T) {
+	for _, c := range []struct {
+		rule      string
+		addresses []string
+		want      string // of the first neighbor
+	}{
+		{"one session carries both families", []string{"10.0.0.2"}, "true true"},
+		{"also beside others of its kind", []string{"10.0.0.2", "10.0.0.3"}, "true true"},
+		{"with a session for each family, IPv4 is on IPv4", []string{"10.0.0.2", "fd00::2"}, "true false"},
+		{"and IPv6 on IPv6", []string{"fd00::2", "10.0.0.2"}, "false true"},
+	} {
+		b := config.BGP{Manage: true}
+		for _, a := range c.addresses {
+			b.Neighbors = append(b.Neighbors, config.Neighbor{Address: netip.MustParseAddr(a)})
+		}
+		n := managementOf(b).Neighbors[0]
+		if have := fmt.Sprint(n.IPv4, n.IPv6); have != c.want {
+			t.Errorf("%s: have %s, want %s", c.rule, have, c.want)
+		}
+	}
 }
