@@ -3,6 +3,8 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
 BENCH ?= .
+LAB ?= .
+SOAK ?= 10m
 
 # The version is given by -ldflags. Go's own stamp would make every build fail in
 # a checkout that belongs to somebody else, as in a container.
@@ -10,12 +12,12 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build demo test deps lint fmt vet staticcheck race bench fuzz clean
+.PHONY: help build demo test deps lint fmt vet staticcheck race lab soak bench bench-go fuzz clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/vipd, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vipd ./cmd/vipd
@@ -23,7 +25,7 @@ build: ## bin/vipd, one static binary
 demo: build ## a whole failover on loopback, without root
 	bin/vipd demo
 
-test: deps lint race ## everything that must be green: lint, and all tests under the race detector
+test: deps lint race lab ## everything that must be green: lint, all tests under the race detector, and the lab (as root)
 
 deps: ## what the tests need: Debian packages (as root) and gobgpd 3 and 4
 	@scripts/deps.sh
@@ -42,7 +44,18 @@ staticcheck: ## staticcheck, at the version of tools/go.mod
 race: ## all tests, and the seeds of the fuzz targets, under the race detector
 	@scripts/test.sh
 
-bench: ## benchmarks of the pieces (BENCH=regexp)
+# The scenarios mostly wait, so more of them run at a time than there are cores.
+lab: deps ## scenarios in a network in a box, with real routers and faults (LAB=regexp); needs root
+	VIPD_LAB=1 go test ./internal/lab/... -vet=off -count 1 -parallel 5 -timeout 20m -run '$(LAB)'
+
+soak: deps ## faults at random for SOAK (10m), from SEED if it is given; needs root
+	VIPD_LAB=1 VIPD_SOAK=$(SOAK) VIPD_SEED=$(SEED) go test ./internal/lab/scenarios -count 1 -v -timeout 0 -run TestSoak
+
+bench: build ## figures for docs/performance.md (BENCH=withdraw for one); needs root
+	VIPD_LAB=1 VIPD_BENCH=1 VIPD_LAB_BINARY=$(CURDIR)/bin/vipd \
+		go test ./internal/lab/bench -count 1 -v -timeout 10m -run '(?i)$(BENCH)'
+
+bench-go: ## Go benchmarks of the pieces (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
