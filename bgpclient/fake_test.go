@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -206,12 +207,13 @@ func (c *fakeConn) Paths(ctx context.Context, prefixes []netip.Prefix, yield fun
 		return err
 	}
 	c.f.mu.Lock()
+	asked := prefixes
+	if asked == nil {
+		asked = slices.Collect(maps.Keys(c.f.paths))
+	}
 	var out []Path
-	for prefix, byID := range c.f.paths {
-		if prefixes != nil && !slices.Contains(prefixes, prefix) {
-			continue
-		}
-		for _, p := range byID {
+	for _, prefix := range asked { // as often as it was asked
+		for _, p := range c.f.paths[prefix] {
 			out = append(out, p)
 		}
 	}

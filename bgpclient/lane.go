@@ -203,9 +203,11 @@ func (l *lane) adopt(ctx context.Context) error {
 	return nil
 }
 
-// pass carries out what is due, a batch at a time, until nothing is. Each batch
-// is made of what is wanted at that moment, withdrawals first.
+// pass carries out what is due until nothing is. Each batch is made of what is
+// wanted at that moment, withdrawals first; full ones follow each other before
+// any is read back, since a neighbor waits for the routes and not for our look.
 func (l *lane) pass(ctx context.Context) error {
+	var sent []Op
 	for {
 		limit := batchOps
 		if l.singly > 0 {
@@ -213,30 +215,35 @@ func (l *lane) pass(ctx context.Context) error {
 		}
 		ops, took := l.table.take(limit, time.Now())
 		l.confirmed(took)
-		if len(ops) == 0 {
+		if len(ops)+len(sent) == 0 {
 			l.singly = 0
 			return nil
 		}
-		if err := l.carryOut(ctx, ops); err != nil {
+		err := l.apply(ctx, ops)
+		sent = append(sent, ops...)
+		l.progress()
+		if err == nil && len(ops) == batchOps {
+			continue
+		}
+		if err := l.verify(ctx, sent, err); err != nil {
 			return err
 		}
-		l.progress()
+		sent = nil
 	}
 }
 
-// carryOut applies ops and believes only what the speaker shows afterwards. One
-// route that a speaker refuses must not keep back the others: what a failed
-// batch left undone is tried one by one.
-func (l *lane) carryOut(ctx context.Context, ops []Op) error {
-	err := l.apply(ctx, ops)
+// verify believes only what the speaker shows after changes were sent, the last
+// of them with err. One route that a speaker refuses must not keep back the
+// others: what a failed batch left undone is tried one by one.
+func (l *lane) verify(ctx context.Context, sent []Op, err error) error {
 	if lost(ctx, err) {
 		return fmt.Errorf("change routes: %w", err)
 	}
-	differ, lerr := l.list(ctx, prefixesOf(ops))
+	differ, lerr := l.list(ctx, prefixesOf(sent))
 	if lerr != nil {
 		return lerr
 	}
-	if err != nil && len(ops) > 1 {
+	if err != nil && len(sent) > 1 {
 		l.table.again(differ)
 		l.singly = len(differ)
 		return nil
@@ -262,6 +269,9 @@ func (l *lane) opFailed(op Op, err error) {
 }
 
 func (l *lane) apply(ctx context.Context, ops []Op) error {
+	if len(ops) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeoutFor(len(ops)))
 	defer cancel()
 	return l.conn.Apply(ctx, ops)
@@ -317,10 +327,15 @@ func timeoutFor(n int) time.Duration {
 	return bulkTimeout
 }
 
+// prefixesOf names each prefix once: a changed mind can put one into two batches.
 func prefixesOf(ops []Op) []netip.Prefix {
-	out := make([]netip.Prefix, len(ops))
-	for i, op := range ops {
-		out[i] = op.Route.Prefix
+	out := make([]netip.Prefix, 0, len(ops))
+	seen := make(map[netip.Prefix]struct{}, len(ops))
+	for _, op := range ops {
+		if _, twice := seen[op.Route.Prefix]; !twice {
+			seen[op.Route.Prefix] = struct{}{}
+			out = append(out, op.Route.Prefix)
+		}
 	}
 	return out
 }

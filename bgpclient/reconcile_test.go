@@ -232,6 +232,46 @@ func TestRefusedBatchIsNotReplayed(t *testing.T) {
 	})
 }
 
+// A prefix that is listed twice would look as if somebody else had a route too.
+func TestPrefixIsAskedForOnce(t *testing.T) {
+	ops := []Op{{Put, route(1, 10)}, {Put, route(2, 10)}, {Delete, route(1, 10)}}
+	if have := prefixesOf(ops); !slices.Equal(have, []netip.Prefix{prefix(1), prefix(2)}) {
+		t.Error(have)
+	}
+}
+
+// While many routes are on their way, minds change: what is read back in the end
+// is the last word on each.
+func TestMindsChangeWhileManyAreSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.slow = 5 * time.Millisecond
+		const many = 2*batchOps + 100
+		r := running(t, f, func(r *Reconciler) {
+			for i := range many {
+				r.Set(route(i, 10))
+			}
+		})
+		time.Sleep(7 * time.Millisecond) // in the second batch
+		want := map[netip.Prefix]Route{}
+		for i := range many {
+			switch i % 3 {
+			case 0:
+				r.Withdraw(prefix(i))
+				continue
+			case 1:
+				r.Set(route(i, 20))
+			}
+			want[prefix(i)] = route(i, 10+10*uint32(i%3%2))
+		}
+		settle(t, r, 10*time.Second)
+		wantTable(t, f, testOwner, want)
+		if s := r.Status(); s.Foreign != 0 || s.Installed != len(want) {
+			t.Errorf("foreign %d, installed %d of %d", s.Foreign, s.Installed, len(want))
+		}
+	})
+}
+
 func TestChangeDuringAdoptionIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeSpeaker(testOwner)
