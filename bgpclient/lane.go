@@ -155,8 +155,7 @@ func (l *lane) loop(ctx context.Context, global Global) error {
 				settle = time.After(settleEvents)
 			}
 			err = l.pass(ctx)
-		case <-retry.C:
-			err = l.pass(ctx)
+		case <-retry.C: // what is due then is marked below
 		case <-settle:
 			settle = nil
 			err = l.relist(ctx, l.table.takeSuspects())
