@@ -21,14 +21,21 @@ func TestVipdCrashIsNotSeen(t *testing.T) {
 				crashed := time.Now()
 				n1.Vipd.Kill()
 				n1.Vipd.Again()
-				n1.Vipd.Ready()
-				rack.Within(soon, "vipd finds the backend up", func() error { return n1.Healthy(1) })
-				rack.For(time.Second, "nothing is said", func() error { return rack.Heard(n1, crashed, 0, 0) })
+				backInSilence(rack, n1, crashed)
 			}
 			n1.Backends[0].Kill()
 			rack.Within(soon, "n1 attracts no traffic", func() error { return rack.Via() })
 		})
 	}
+}
+
+// backInSilence waits until a vipd that was away has decided anew, about which
+// the network has heard nothing.
+func backInSilence(rack *lab.Rack, n *lab.Node, since time.Time) {
+	rack.Helper()
+	n.Vipd.Ready()
+	rack.Within(soon, "vipd finds the backend up", func() error { return n.Healthy(1) })
+	rack.For(time.Second, "nothing is said", func() error { return rack.Heard(n, since, 0, 0) })
 }
 
 // vipd comes back and reaches gobgpd from another address than before: its
@@ -41,9 +48,7 @@ func TestVipdMoves(t *testing.T) {
 	n1.Vipd.Kill()
 	n1.Vipd.Configure(n1.Config + "\nbgp: {gobgp_address: \"" + n1.Link.A.V4.String() + ":50051\"}\n")
 	n1.Vipd.Again()
-	n1.Vipd.Ready()
-	rack.Within(soon, "vipd finds the backend up", func() error { return n1.Healthy(1) })
-	rack.For(time.Second, "nothing is said", func() error { return rack.Heard(n1, moved, 0, 0) })
+	backInSilence(rack, n1, moved)
 	n1.Backends[0].Kill()
 	rack.Within(soon, "n1 attracts no traffic", func() error { return rack.Via() })
 }
