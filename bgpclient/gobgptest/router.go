@@ -6,7 +6,6 @@ package gobgptest
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -87,17 +86,6 @@ func (r *Router) listen(ctx context.Context, asn uint32) (err error) {
 		}
 	}
 	return err
-}
-
-// FreePort returns a TCP port of a loopback address that nobody listened on a
-// moment ago.
-func FreePort(a netip.Addr) (uint16, error) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
-	if err != nil {
-		return 0, fmt.Errorf("free port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	return port, l.Close()
 }
 
 // Accept lets a peer connect, for IPv4 and IPv6 routes.

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fiberlb/vipd/bgpclient/gobgptest"
 )
 
 // A backend is a web server that can be killed and started again at the same
@@ -29,12 +32,11 @@ type backend struct {
 // backend makes one that does not run yet, at an address of its own.
 func (w *world) backend(name string) *backend {
 	w.Helper()
-	b := &backend{t: w.T, name: name}
-	ln := b.listen("127.0.0.1:0")
-	b.address = ln.Addr().String()
-	if err := ln.Close(); err != nil {
+	port, err := gobgptest.FreePort(w.node)
+	if err != nil {
 		w.Fatal(err)
 	}
+	b := &backend{t: w.T, name: name, address: netip.AddrPortFrom(w.node, port).String()}
 	w.Cleanup(b.kill)
 	return b
 }
@@ -51,18 +53,12 @@ func (w *world) running(n int) []*backend {
 	return all
 }
 
-func (b *backend) listen(address string) net.Listener {
+func (b *backend) start() {
 	b.t.Helper()
-	ln, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", address)
+	ln, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", b.address)
 	if err != nil {
 		b.t.Fatalf("backend %s: %v", b.name, err)
 	}
-	return ln
-}
-
-func (b *backend) start() {
-	b.t.Helper()
-	ln := b.listen(b.address)
 	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(b.answer)}
 	done := make(chan struct{})
 	b.server, b.done = server, done

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
+
+	"github.com/fiberlb/vipd/bgpclient/gobgptest"
 )
 
 // A backend is a small web server that can be killed and started again at the
@@ -17,15 +20,20 @@ type backend struct {
 	done    chan struct{} // closed when the server's goroutine has ended
 }
 
-func (b *backend) start() error {
-	if b.address == "" {
-		b.address = "127.0.0.1:0"
+func newBackend(name string) (*backend, error) {
+	localhost := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	port, err := gobgptest.FreePort(localhost)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", name, err)
 	}
+	return &backend{name: name, address: netip.AddrPortFrom(localhost, port).String()}, nil
+}
+
+func (b *backend) start() error {
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", b.address)
 	if err != nil {
 		return fmt.Errorf("backend %s: %w", b.name, err)
 	}
-	b.address = ln.Addr().String()
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})}

@@ -22,7 +22,10 @@ func (s *stage) build(ctx context.Context) error {
 	}
 	s.say("router: GoBGP, AS %d, on %s port %d", routerAS, s.router.Address, s.router.Port)
 	for _, name := range []string{"a", "b", "c"} {
-		b := &backend{name: name}
+		b, err := newBackend(name)
+		if err != nil {
+			return err
+		}
 		if err := b.start(); err != nil {
 			return err
 		}
