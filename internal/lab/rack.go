@@ -150,7 +150,9 @@ func (r *Rack) frr() string {
 			if a.Is6() {
 				family, source = &six, n.Link.B.V6
 			}
-			fmt.Fprintf(&b, " neighbor %[1]s remote-as %[2]d\n neighbor %[1]s timers 30 90\n neighbor %[1]s timers connect 1\n", a, NodeAS)
+			// GoBGP may swallow a connection that comes while it is idle, and FRR
+			// then refuses any other until the hold time ends that one.
+			fmt.Fprintf(&b, " neighbor %[1]s remote-as %[2]d\n neighbor %[1]s timers 10 30\n neighbor %[1]s timers connect 1\n", a, NodeAS)
 			// Else the kernel might choose the collector's address.
 			fmt.Fprintf(&b, " neighbor %s update-source %s\n", a, source)
 			fmt.Fprintf(family, "  neighbor %s activate\n", a)
