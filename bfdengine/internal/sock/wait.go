@@ -1,0 +1,53 @@
+package sock
+
+import (
+	"encoding/binary"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Waiter waits for datagrams, a wake or time to pass.
+type Waiter struct {
+	fds []unix.PollFd // the first is the event
+}
+
+// NewWaiter makes a Waiter for datagrams of receivers.
+func NewWaiter(receivers []*Receiver) (*Waiter, error) {
+	event, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, wrap("eventfd", err)
+	}
+	w := &Waiter{fds: []unix.PollFd{{Fd: int32(event), Events: unix.POLLIN}}}
+	for _, r := range receivers {
+		w.fds = append(w.fds, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+	}
+	return w, nil
+}
+
+// Wake ends a Wait, or the next one. Any thread may call it.
+func (w *Waiter) Wake() {
+	one := binary.NativeEndian.AppendUint64(make([]byte, 0, 8), 1)
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fds[0].Fd), uintptr(unsafe.Pointer(unsafe.SliceData(one))), 8)
+}
+
+// Wait returns after limit, after a Wake, or, if datagrams is set, when there are
+// some. It may return early for nothing. It is the one call that blocks.
+func (w *Waiter) Wait(limit time.Duration, datagrams bool) (woken bool) {
+	fds := w.fds
+	if !datagrams {
+		fds = fds[:1]
+	}
+	fds[0].Revents = 0
+	ts := unix.NsecToTimespec(int64(max(limit, 0)))
+	if n, err := unix.Ppoll(fds, &ts, nil); err != nil || n == 0 || fds[0].Revents == 0 {
+		return false
+	}
+	var count [8]byte
+	unix.RawSyscall(unix.SYS_READ, uintptr(fds[0].Fd), uintptr(unsafe.Pointer(&count)), 8)
+	return true
+}
+
+// Close closes the event; receivers are not closed.
+func (w *Waiter) Close() { unix.Close(int(w.fds[0].Fd)) }
