@@ -19,18 +19,24 @@ type checker struct {
 	internal int             // the first neighbor in our own AS; -1: none
 	bgp      BGP
 	checks   map[string]Check
+	profiles map[string]BFDProfile
+	sessions map[BFDKey]bfdUse
 }
 
 func assemble(c *checker) *Config {
+	c.bfdProfiles()
 	c.speaker()
 	c.checkTemplates()
+	vips := c.vips()
 	return &Config{
-		Node:  c.node(),
-		BGP:   c.bgp,
-		Drain: Drain(c.doc.Drain),
-		VIPs:  c.vips(),
-		HTTP:  HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
-		Log:   Log(c.doc.Log),
+		Node:     c.node(),
+		StateDir: c.path(c.doc.StateDir),
+		BGP:      c.bgp,
+		BFD:      c.bfd(),
+		Drain:    Drain(c.doc.Drain),
+		VIPs:     vips,
+		HTTP:     HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
+		Log:      Log(c.doc.Log),
 	}
 }
 
@@ -78,15 +84,20 @@ func (c *checker) listen(path, s string) string {
 	return s
 }
 
+// path makes a name begin at the folder of the configuration.
+func (c *checker) path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.dir, name)
+}
+
 // file reads a file that the configuration names.
 func (c *checker) file(path, name string) (full string, data []byte, ok bool) {
 	if name == "" {
 		return "", nil, true
 	}
-	full = name
-	if !filepath.IsAbs(name) {
-		full = filepath.Join(c.dir, name)
-	}
+	full = c.path(name)
 	data, err := c.opts.ReadFile(full)
 	if err != nil {
 		c.errorf(path, "can't be read: %v", err)

@@ -1,5 +1,7 @@
 package config
 
+import "net/netip"
+
 // maxBackends keeps a VIP's total weight within 32 bits.
 const maxBackends = 65535
 
@@ -23,6 +25,7 @@ func (c *checker) backends(vip string, raw *rawVIP) []Backend {
 				c.errorf(join(here, "check"), "is missing, and the VIP has none (write the name of one in checks)")
 			}
 		}
+		list[i].BFD = c.backendSession(join(here, "address"), b.Address, list[i].Check)
 		name := list[i].Name
 		if j, twice := first[name]; twice && name != "" {
 			c.conflictf(c.namePath(here), c.namePath(item(at, j)), "%q is already the name of a backend of this VIP", name)
@@ -45,6 +48,24 @@ func (c *checker) backend(at string, raw rawBackend) Backend {
 	}
 	b.Check, _ = c.check(join(at, "check"), raw.Check)
 	return b
+}
+
+// backendSession is the session with a backend's host, if its check looks at
+// one. Backends on one host share it.
+func (c *checker) backendSession(at, address string, check Check) BFDKey {
+	raw, ok := c.doc.Checks[check.session]
+	host, _, isAddress := splitHostPort(address)
+	if !ok || !isAddress {
+		return BFDKey{}
+	}
+	peer, err := netip.ParseAddr(host)
+	if err != nil {
+		c.errorf(at, "is a name, but check %q looks at a BFD session, which is with an address (write the backend's IP address)", check.Name)
+		return BFDKey{}
+	}
+	key := BFDKey{peer, raw.Local, raw.Interface, raw.Multihop}
+	c.session(at, key, raw.Profile)
+	return key
 }
 
 // namePath is where a backend's name was written: it may be its address.

@@ -35,6 +35,16 @@ func (c *checker) checkTemplates() {
 		c.kind(at, raw.Kind, list)
 		c.checks[name] = c.template(at, name, raw)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.checks)) {
+		check, at := c.checks[name], join(join("checks", name), "bfd")
+		if beside := c.doc.Checks[name].BFD; beside != "" {
+			check.session = beside
+			if other, ok := c.check(at, beside); ok && other.Kind != "bfd" {
+				c.errorf(at, "is %q, a check of kind %s (write the name of one of kind bfd)", beside, other.Kind)
+			}
+		}
+		c.checks[name] = check
+	}
 }
 
 // kind refuses keys of other kinds: they would have no effect.
@@ -42,27 +52,36 @@ func (c *checker) kind(at, kind string, list []field) {
 	if !c.given(join(at, "kind")) || kind == "" {
 		return
 	}
-	if kind != "tcp" && kind != "http" && kind != "https" {
-		c.errorf(join(at, "kind"), "kind %s is not supported by this version (write tcp, http or https)", shown(kind))
+	if !slices.Contains([]string{"tcp", "http", "https", "bfd"}, kind) {
+		c.errorf(join(at, "kind"), "kind %s is not supported by this version (write tcp, http, https or bfd)", shown(kind))
 		return
 	}
 	for _, f := range list {
 		kinds := strings.Fields(f.tag.Get("for"))
 		if at := join(at, f.key); len(kinds) > 0 && !slices.Contains(kinds, kind) && c.given(at) {
-			c.keyErrorf(at, "is a key of %s checks, but this one is of kind %s (remove it)", strings.Join(kinds, " and "), kind)
+			c.keyErrorf(at, "is a key of %s checks, but this one is of kind %s (remove it)", oneOf(kinds), kind)
 		}
 	}
 }
 
 func (c *checker) template(at, name string, raw rawCheck) Check {
-	if raw.Timeout > raw.Interval && raw.Interval > 0 {
+	if raw.Timeout > raw.Interval && raw.Interval > 0 && raw.Kind != "bfd" {
 		c.warnf(join(at, "timeout"), "%s is longer than the interval of %s: probes of one backend wait for each other", raw.Timeout, raw.Interval)
 	}
 	check := Check{
 		Name: name, Kind: raw.Kind, Interval: raw.Interval, Timeout: raw.Timeout, Rise: raw.Rise, Fall: raw.Fall,
 		Watch: raw.Watch, Port: raw.Port,
 	}
-	if raw.Kind == "tcp" {
+	switch raw.Kind {
+	case "bfd":
+		check.session = name
+		c.interfaceName(join(at, "interface"), raw.Interface)
+		if raw.Profile == "" {
+			c.errorf(join(at, "profile"), "is missing (the name of one in bfd.profiles)")
+		}
+		c.profileKnown(join(at, "profile"), raw.Profile)
+		return check
+	case "tcp":
 		check.Send, check.Expect = []byte(raw.Send), c.expression(join(at, "expect"), raw.Expect)
 		return check
 	}

@@ -21,12 +21,14 @@ import (
 // A Config is a whole configuration that was found to be right. Its values are
 // ready for use: parsed, masked, defaults and profiles filled in.
 type Config struct {
-	Node  string
-	BGP   BGP
-	Drain Drain
-	VIPs  []VIP // in the order of the file
-	HTTP  HTTP
-	Log   Log
+	Node     string
+	StateDir string // empty: keep nothing
+	BGP      BGP
+	BFD      BFD
+	Drain    Drain
+	VIPs     []VIP // in the order of the file
+	HTTP     HTTP
+	Log      Log
 }
 
 // BGP is the speaker and how routes look that are given to it.
@@ -94,6 +96,7 @@ type Neighbor struct {
 	AddPathsSendMax uint8
 	Passive         bool
 	GracefulRestart time.Duration // restart time; 0: off
+	BFD             *NeighborBFD  // nil: its liveness is its own affair
 	Export          Export
 }
 
@@ -145,12 +148,13 @@ type Backend struct {
 	Address string // host:port, as written
 	Weight  int
 	Check   Check
+	BFD     BFDKey // of the session that Check looks at; the zero key: none
 }
 
 // A Check is how a backend's health is asked.
 type Check struct {
 	Name           string // its key in checks, for messages
-	Kind           string // tcp, http, https
+	Kind           string // tcp, http, https, bfd
 	Interval       time.Duration
 	Timeout        time.Duration
 	Rise, Fall     int
@@ -166,7 +170,8 @@ type Check struct {
 	ExpectBody     string
 	ExpectBodyRE   *regexp.Regexp
 	FollowRedirect bool
-	TLS            *TLS // nil for kinds without
+	TLS            *TLS   // nil for kinds without
+	session        string // the check of kind bfd that says which session it looks at; empty: none
 }
 
 // A Header is one header line of a request.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -51,7 +52,7 @@ func TestBadFilesTellAllTheirProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := files{"long": strings.Repeat("hush", 21), "two": "hush\nhush", "none": "\n"}
+	secrets := files{"long": strings.Repeat("hush", 21), "two": "hush\nhush", "none": "\n", "right": "hush", "sha1": "hush" + strings.Repeat("x", 16)}
 	for _, name := range names {
 		if filepath.Ext(name) == ".txt" {
 			continue
@@ -91,7 +92,7 @@ func shipped(t *testing.T) ([]byte, files) {
 	for _, name := range []string{"tls/ca.pem", "tls/vipd.pem", "tls/vipd-key.pem", "tls/backends-ca.pem", "tls/probe.pem", "tls/probe-key.pem"} {
 		disk[name] = "pem"
 	}
-	disk["tor.password"] = "secret\n"
+	disk["tor.password"], disk["bfd.key"], disk["bfd-next.key"] = "secret\n", "secret\n", "secret too\n"
 	return data, disk
 }
 
@@ -136,10 +137,10 @@ func TestReferenceFileHasEveryKey(t *testing.T) {
 	if _, ok := r.readText("vipd.yaml", data); !ok {
 		t.Fatal(lines(r.problems))
 	}
-	index, name := regexp.MustCompile(`\[\d+\]`), regexp.MustCompile(`^checks\.[^.]+`)
+	index, name := regexp.MustCompile(`\[\d+\]`), regexp.MustCompile(`^(checks|bfd\.profiles)\.[^.]+`)
 	there := map[string]bool{}
 	for path := range r.places {
-		there[name.ReplaceAllString(index.ReplaceAllString(path, "[]"), "checks.*")] = true
+		there[name.ReplaceAllString(index.ReplaceAllString(path, "[]"), "$1.*")] = true
 	}
 	for _, path := range schemaPaths(reflect.TypeFor[document](), "") {
 		if !there[path] {
@@ -228,6 +229,7 @@ func TestNoFileMeansDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Node: "lb-7",
+		BFD:  BFD{Listen: []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}},
 		BGP:  BGP{Enabled: true, Speaker: SpeakerGoBGP, Address: "127.0.0.1:50051", API: APIAuto, ListenPort: 179},
 		VIPs: []VIP{}, Drain: Drain{GracePeriod: 5 * time.Second},
 		HTTP: HTTP{Listen: "127.0.0.1:9179"}, Log: Log{Level: "info", Format: "json"},
@@ -297,12 +299,12 @@ func TestThreeFormatsGiveTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, problems := Parse(name, data, Options{Hostname: "host"})
+		c, problems := Parse(name, data, Options{Hostname: "host", ReadFile: files{"bfd.key": "secret"}.read})
 		if c == nil || len(problems) > 0 {
 			t.Fatalf("problems:\n%s", lines(problems))
 		}
-		if len(c.VIPs) != 2 || len(c.BGP.Neighbors) != 2 {
-			t.Errorf("%s: %d VIPs, %d neighbors", name, len(c.VIPs), len(c.BGP.Neighbors))
+		if len(c.VIPs) != 2 || len(c.BGP.Neighbors) != 2 || len(c.BFD.Sessions) != 1 {
+			t.Errorf("%s: %d VIPs, %d neighbors, %d sessions", name, len(c.VIPs), len(c.BGP.Neighbors), len(c.BFD.Sessions))
 		}
 		if first == nil {
 			first = c

@@ -69,6 +69,21 @@ func holds(t *testing.T, c *Config) {
 		must(n.HoldTime >= 3*time.Second && n.HoldTime%time.Second == 0 && n.GracefulRestart%time.Second == 0, "times", n)
 		neighbors[n.Address] = true
 	}
+	sessions := map[BFDKey]bool{}
+	for _, s := range c.BFD.Sessions {
+		must(s.Peer.IsValid() && !sessions[s.BFDKey] && (!s.Local.IsValid() || s.Local.Is4() == s.Peer.Is4()), "session", s)
+		must(s.Profile.Name != "" && s.Profile.TX >= 10*time.Millisecond && s.Profile.RX >= 10*time.Millisecond && s.Profile.Multiplier > 0, "profile", s)
+		must(s.Profile.Auth == nil || len(s.Profile.Auth.Keys) > 0, "no key", s)
+		sessions[s.BFDKey] = true
+	}
+	for _, n := range c.BGP.Neighbors {
+		must(n.BFD == nil || sessions[n.BFD.BFDKey], "neighbor without its session", n)
+	}
+	for _, v := range c.VIPs {
+		for _, b := range v.Backends {
+			must(b.BFD == BFDKey{} || sessions[b.BFD], "backend without its session", b)
+		}
+	}
 	names, prefixes := map[string]bool{}, []netip.Prefix{}
 	for _, v := range c.VIPs {
 		must(v.Name != "" && !names[v.Name], "name", v)
@@ -90,8 +105,9 @@ func holdsForVIP(t *testing.T, v VIP, must func(bool, string, any)) {
 		_, port, ok := splitHostPort(b.Address)
 		must(ok && port > 0 && b.Name != "" && !names[b.Name] && b.Weight >= 0, "backend", b)
 		must(b.Check.Interval > 0 && b.Check.Timeout > 0 && b.Check.Rise > 0 && b.Check.Fall > 0, "timing", b)
-		must(regexp.MustCompile(`^(tcp|https?)$`).MatchString(b.Check.Kind) && (b.Check.TLS != nil) == (b.Check.Kind == "https"), "kind", b)
-		must(b.Check.Kind == "tcp" || b.Check.Method != "" && b.Check.Path != "" && len(b.Check.ExpectStatus) > 0, "request", b)
+		must(regexp.MustCompile(`^(tcp|https?|bfd)$`).MatchString(b.Check.Kind) && (b.Check.TLS != nil) == (b.Check.Kind == "https"), "kind", b)
+		must(b.Check.Kind == "tcp" || b.Check.Kind == "bfd" || b.Check.Method != "" && b.Check.Path != "" && len(b.Check.ExpectStatus) > 0, "request", b)
+		must(b.Check.Kind != "bfd" || b.BFD.Peer.IsValid(), "bfd without a session", b)
 		names[b.Name] = true
 		weighted += min(b.Weight, 1)
 	}

@@ -17,12 +17,13 @@ func TestNoTwoPathsShareAVariable(t *testing.T) {
 	for variable, path := range map[string]string{
 		"VIPD_BGP_GOBGP_ADDRESS": "bgp.gobgp_address", "VIPD_BGP_TLS_CA_FILE": "bgp.tls.ca_file",
 		"VIPD_BGP_COMMUNITIES": "bgp.communities", "VIPD_HTTP_LISTEN": "http.listen",
+		"VIPD_STATE_DIR": "state_dir", "VIPD_BFD_SCHEDULING_REALTIME_PRIORITY": "bfd.scheduling.realtime_priority",
 	} {
 		if owner[variable] != path {
 			t.Errorf("%s sets %q, not %s", variable, owner[variable], path)
 		}
 	}
-	for _, variable := range []string{"VIPD_VIPS", "VIPD_CHECKS", "VIPD_BGP_NEIGHBORS", "VIPD_STATE_DIR", "VIPD_BGP_TLS"} {
+	for _, variable := range []string{"VIPD_VIPS", "VIPD_CHECKS", "VIPD_BGP_NEIGHBORS", "VIPD_BFD_PROFILES", "VIPD_BFD_SESSIONS", "VIPD_BGP_TLS"} {
 		if path, there := owner[variable]; there {
 			t.Errorf("%s sets %s", variable, path)
 		}
@@ -62,12 +63,12 @@ func TestVariablesHaveTheTypesOfTheSchema(t *testing.T) {
 	c := parse(t, "", Options{Env: []string{
 		"VIPD_BGP_MANAGE=true", "VIPD_BGP_LOCAL_AS=65001", "VIPD_BGP_ROUTER_ID=10.0.0.1", "VIPD_BGP_LISTEN_PORT=-1",
 		"VIPD_BGP_LISTEN_ADDRESSES=10.0.0.1,::1", "VIPD_BGP_TLS_SERVER_NAME=12", "VIPD_DRAIN_GRACE_PERIOD=1s",
-		"VIPD_BGP_LARGE_COMMUNITIES=1:2:3", "VIPD_HTTP_LISTEN=",
+		"VIPD_BGP_LARGE_COMMUNITIES=1:2:3", "VIPD_HTTP_LISTEN=", "VIPD_BFD_LISTEN=10.0.0.1", "VIPD_BFD_SCHEDULING_CPUS=2,3",
 	}})
 	b := c.BGP
 	if !b.Manage || b.LocalAS != 65001 || b.RouterID != netip.MustParseAddr("10.0.0.1") || b.ListenPort != -1 ||
 		len(b.ListenAddresses) != 2 || b.TLS == nil || b.TLS.ServerName != "12" || c.HTTP.Listen != "" ||
-		len(b.Announce.LargeCommunities) != 1 {
+		len(b.Announce.LargeCommunities) != 1 || len(c.BFD.Listen) != 1 || len(c.BFD.Scheduling.CPUs) != 2 {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -88,20 +89,20 @@ func TestLayersTellTheirProblems(t *testing.T) {
 				"no-advertise, no-export-subconfed, graceful-shutdown, no-llgr or blackhole)\n"},
 		{"a unit", "", []string{"VIPD_DRAIN_GRACE_PERIOD=5"}, nil,
 			"environment: VIPD_DRAIN_GRACE_PERIOD: drain.grace_period: is 5, without a unit (write 5ms or 5s)\n"},
-		{"unknown variables", "", []string{"VIPD_BGP_GOBGP_ADRESS=x", "VIPD_STATE_DIR=/", "VIPD_=", "vipd_x=1"}, nil, "" +
+		{"unknown variables", "", []string{"VIPD_BGP_GOBGP_ADRESS=x", "VIPD_API=/", "VIPD_=", "vipd_x=1"}, nil, "" +
 			"environment: VIPD_: unknown variable\n" +
-			"environment: VIPD_BGP_GOBGP_ADRESS: unknown variable (did you mean \"VIPD_BGP_GOBGP_ADDRESS\"?)\n" +
-			"environment: VIPD_STATE_DIR: unknown variable\n"},
+			"environment: VIPD_API: unknown variable\n" +
+			"environment: VIPD_BGP_GOBGP_ADRESS: unknown variable (did you mean \"VIPD_BGP_GOBGP_ADDRESS\"?)\n"},
 		{"what Kubernetes sets for a service is not ours", "", []string{"VIPD_PORT=tcp://10.0.0.1:9179", "VIPD_SERVICE_HOST=10.0.0.1",
 			"VIPD_SERVICE_PORT=9179", "VIPD_SERVICE_PORT_HTTP=9179", "VIPD_PORT_9179_TCP=tcp://10.0.0.1:9179", "VIPD_PORT_9179_TCP_PROTO=tcp",
 			"VIPD_WEB_PORT_9179_TCP_PORT=9179", "VIPD_PORT_9179_TCP_ADDR=10.0.0.1"}, nil, ""},
 		{"flags", "", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips"}, "" +
-			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks and bgp.neighbors belong into the file)\n" +
-			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks and bgp.neighbors belong into the file)\n" +
+			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
+			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set nod: nod: unknown key (did you mean \"node\"?)\n" +
 			"--set node: node: no value (write path=value)\n" +
 			"--set vips: vips: no value (write path=value)\n" +
-			"--set vips[0].name: vips[0].name: can't be set here (vips, checks and bgp.neighbors belong into the file)\n"},
+			"--set vips[0].name: vips[0].name: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n"},
 		{"a variable hides no mistake around it", "bgp: [1]", []string{"VIPD_BGP_LOCAL_AS=1"}, nil,
 			"vipd.yaml:1:6: bgp: is a list (write a section of keys)\n"},
 		{"a section without content", "bgp:\n", []string{"VIPD_BGP_LOCAL_AS=1"}, nil, ""},

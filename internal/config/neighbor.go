@@ -45,9 +45,9 @@ func (c *checker) neighbor(at string, n *rawNeighbor) Neighbor {
 	}
 	return Neighbor{
 		Address: n.Address, RemoteAS: n.RemoteAS, Description: n.Description, Port: n.Port,
-		LocalAddress: n.LocalAddress, Password: c.password(join(at, "password_file"), n.PasswordFile),
+		LocalAddress: n.LocalAddress, Password: c.secret(join(at, "password_file"), n.PasswordFile, "password", maxPassword),
 		HoldTime: n.HoldTime, MultihopTTL: n.MultihopTTL, AddPathsSendMax: n.AddPathsSendMax,
-		Passive: n.Passive, GracefulRestart: n.GracefulRestart,
+		Passive: n.Passive, GracefulRestart: n.GracefulRestart, BFD: c.neighborBFD(at, n),
 		Export: Export{
 			Allow: n.Export.Allow, Deny: n.Export.Deny, MED: n.Export.MED, ASPathPrepend: n.Export.ASPathPrepend,
 			Communities:      joined[uint32](nil, n.Export.Communities),
@@ -85,18 +85,18 @@ func (c *checker) multihop(at string, n *rawNeighbor) {
 	}
 }
 
-// password reads a TCP MD5 secret. No message may hold any of it.
-func (c *checker) password(at, name string) string {
+// secret reads one from a file. No message may hold any of it.
+func (c *checker) secret(at, name, what string, longest int) string {
 	_, data, ok := c.file(at, name)
 	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	switch {
 	case name == "" || !ok:
 	case len(data) == 0:
-		c.errorf(at, "names a file without a password in it")
-	case len(data) > maxPassword:
-		c.errorf(at, "names a file of %d bytes (a password has at most %d)", len(data), maxPassword)
+		c.errorf(at, "names a file without a %s in it", what)
+	case len(data) > longest:
+		c.errorf(at, "names a file of %d bytes (a %s has at most %d)", len(data), what, longest)
 	case bytes.ContainsAny(data, "\x00\r\n"):
-		c.errorf(at, "names a file of more than one line (write the password alone)")
+		c.errorf(at, "names a file of more than one line (write the %s alone)", what)
 	}
 	return string(data)
 }

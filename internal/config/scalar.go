@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func readAddr(f field, v any, out *netip.Addr) string {
@@ -180,6 +181,25 @@ func (s *statusRange) read(v any) string {
 	*s = statusRange{from, to}
 	return ""
 }
+
+// An instant is a point in time, as RFC 3339 writes it.
+type instant time.Time
+
+func (i *instant) read(v any) string {
+	switch v := v.(type) {
+	case time.Time: // TOML has them
+		*i = instant(v.UTC())
+		return ""
+	case string:
+		if t, err := time.Parse(time.RFC3339, v); err == nil {
+			*i = instant(t.UTC())
+			return ""
+		}
+	}
+	return fmt.Sprintf("is %s (write a date and time with its zone, as 2026-03-01T12:00:00Z)", shown(v))
+}
+
+func (i instant) zero() bool { return time.Time(i).IsZero() }
 
 // splitHostPort takes host:port apart without looking anything up; host is an
 // IP address (IPv6 in brackets) or a DNS name.

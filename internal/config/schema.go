@@ -20,9 +20,9 @@ import (
 //	switch   a section that true and false may stand for: all defaults, or off
 type document struct {
 	Node     string              `key:"node" default:""`
-	StateDir notYet              `key:"state_dir"`
+	StateDir string              `key:"state_dir" default:""`
 	BGP      rawBGP              `key:"bgp"`
-	BFD      notYet              `key:"bfd"`
+	BFD      rawBFD              `key:"bfd"`
 	Drain    rawDrain            `key:"drain"`
 	Checks   map[string]rawCheck `key:"checks"`
 	VIPs     []rawVIP            `key:"vips"`
@@ -81,9 +81,8 @@ type rawNeighbor struct {
 	AddPathsSendMax uint8         `key:"add_paths_send_max" default:"0" range:"0..255"`
 	Passive         bool          `key:"passive" default:"false"`
 	GracefulRestart time.Duration `key:"graceful_restart" default:"0s" range:"0s..4095s"`
-	BFD             notYet        `key:"bfd"`
-	OnBFDDown       notYet        `key:"on_bfd_down"`
-	Export          rawExport     `key:"export"`
+	rawNeighborBFD
+	Export rawExport `key:"export"`
 }
 
 type rawExport struct {
@@ -101,13 +100,18 @@ type rawDrain struct {
 }
 
 type rawCheck struct {
-	Kind             string            `key:"kind" need:"tcp, http or https"`
+	Kind             string            `key:"kind" need:"tcp, http, https or bfd"`
 	Interval         time.Duration     `key:"interval" default:"1s" range:"10ms..1h"`
-	Timeout          time.Duration     `key:"timeout" default:"500ms" range:"1ms..1h"`
+	Timeout          time.Duration     `key:"timeout" default:"500ms" range:"1ms..1h" for:"tcp http https"`
 	Rise             int               `key:"rise" default:"2" range:"1..100"`
 	Fall             int               `key:"fall" default:"3" range:"1..100"`
-	Watch            bool              `key:"watch" default:"false"`
-	Port             uint16            `key:"port" default:"0" range:"0..65535"`
+	Watch            bool              `key:"watch" default:"false" for:"tcp http https"`
+	Port             uint16            `key:"port" default:"0" range:"0..65535" for:"tcp http https"`
+	BFD              string            `key:"bfd" default:"" for:"tcp http https"`
+	Profile          string            `key:"profile" default:"" for:"bfd"`
+	Local            netip.Addr        `key:"local" default:"" for:"bfd"`
+	Interface        string            `key:"interface" default:"" for:"bfd"`
+	Multihop         bool              `key:"multihop" default:"false" for:"bfd"`
 	Send             string            `key:"send" default:"" for:"tcp"`
 	Expect           string            `key:"expect" default:"" for:"tcp"`
 	Method           string            `key:"method" default:"GET" for:"http https"`
