@@ -20,6 +20,8 @@ func TestEveryWallCanFall(t *testing.T) {
 		{"cmd/vipd/world_test.go", `import _ "github.com/fiberlb/vipd/bgpclient/gobgptest"`, ""},
 		{"cmd/vipd/main.go", `import _ "github.com/fiberlb/vipd/bgpclient/gobgptest"`, "imports bgpclient/gobgptest: main is thin"},
 		{"internal/config/load.go", `import _ "github.com/fiberlb/vipd/healthloop"`, "imports healthloop: config knows no room"},
+		{"internal/uplink/set.go", `import _ "github.com/fiberlb/vipd/bfdengine"`, "imports bfdengine: uplink decides what BFD's word means"},
+		{"internal/uplink/set.go", `import "time"; var t = time.Now()`, "time.Now: a core is told the time"},
 		{"internal/web/page.go", `import "github.com/fiberlb/vipd/healthloop"; var d = healthloop.Decide`, "healthloop.Decide: web and control show decisions"},
 		{"internal/new/new.go", `import _ "github.com/fiberlb/vipd/healthloop"`, "imports healthloop: internal/new has no room in this test"},
 		{"healthloop/decide.go", `import "time"; func f() { _ = time.Now() }`, "time.Now: a core is told the time"},

@@ -33,6 +33,8 @@ var rooms = []struct {
 	{"cmd/vipctl", []string{"vipctl"}, "main is thin: the rest is in vipctl"},
 	{"cmd/vipd", []string{"internal/daemon/...", "internal/config", "internal/demo"}, "main is thin: the daemon assembles the rooms"},
 	{"internal/config", nil, "config knows no room: the daemon translates it"},
+	{"internal/state", nil, "state remembers without knowing what for: the daemon fills it and acts on it"},
+	{"internal/uplink", []string{"bfdengine/packet"}, "uplink decides what BFD's word means, and knows neither the engine nor the speaker"},
 	{"internal/web", []string{"healthloop", "bgpclient", "bfdengine"}, "web shows snapshots of the rooms: the rest is the daemon's"},
 	{"internal/control", []string{"api/...", "healthloop", "bgpclient", "bfdengine"}, "control serves snapshots of the rooms: the rest is the daemon's"},
 	{"internal/daemon/...", []string{"internal/...", "healthloop/...", "bgpclient/...", "bfdengine/..."}, "the daemon joins the rooms and serves the API through control"},
@@ -50,6 +52,7 @@ var cores = []string{
 	"healthloop/tally.go", "healthloop/health.go", "healthloop/decide.go",
 	"bgpclient/diff.go", "bgpclient/route.go",
 	"bfdengine/packet/*", "bfdengine/session/*",
+	"internal/uplink/*",
 }
 
 const prom = "github.com/prometheus/client_golang/prometheus"
