@@ -44,6 +44,7 @@ const (
 	ReasonStatus      Reason = "status"      // the answer's status is not an expected one
 	ReasonBody        Reason = "body"        // the answer's content is not the expected one
 	ReasonProtocol    Reason = "protocol"    // not an answer of that protocol
+	ReasonBFD         Reason = "bfd"         // its BFD session is not up
 	ReasonLocal       Reason = "local"       // the fault is here: no descriptors, no permission
 	ReasonOther       Reason = "other"
 )

@@ -17,6 +17,9 @@ type Spec struct {
 	Address string // host:port; a name is resolved at each probe
 	Watch   bool
 	Pool    *Pool // shared by all checks of a process; nil: one of its own
+	// Liveness reads the backend's BFD session: needed for kind bfd, and for the
+	// others a failure to notice besides; nil: none.
+	Liveness func() Liveness
 
 	Send   []byte         // kind tcp
 	Expect *regexp.Regexp // kind tcp
@@ -40,7 +43,7 @@ type Header struct{ Name, Value string }
 type StatusRange struct{ From, To int }
 
 // New makes the prober of a kind. It is a healthloop.Watcher only if spec.Watch
-// is set.
+// or spec.Liveness is set.
 func New(kind string, spec Spec) (healthloop.Prober, error) {
 	t, err := newTarget(spec.Address, spec.Pool)
 	if err != nil {
@@ -48,6 +51,8 @@ func New(kind string, spec Spec) (healthloop.Prober, error) {
 	}
 	var p healthloop.Prober
 	switch kind {
+	case "bfd":
+		p, err = newBFD(t, spec)
 	case "tcp":
 		p = newTCP(t, spec)
 	case "http":
@@ -60,8 +65,11 @@ func New(kind string, spec Spec) (healthloop.Prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s check of %s: %w", kind, spec.Address, err)
 	}
-	if spec.Watch {
-		return newWatched(p, t), nil
+	if spec.Watch && kind != "bfd" {
+		p = newWatched(p, t)
+	}
+	if spec.Liveness != nil && kind != "bfd" {
+		p = &gated{Prober: p, what: "bfd " + t.address, liveness: spec.Liveness}
 	}
 	return p, nil
 }

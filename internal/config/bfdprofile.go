@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -86,9 +85,9 @@ func (c *checker) bfdAuth(at string, raw *rawBFDAuth) *BFDAuth {
 	if raw == nil {
 		return nil
 	}
-	longest := 20
-	if raw.Type == "simple" || strings.HasSuffix(raw.Type, "md5") {
-		longest = 16
+	longest := 16 // FRR has so many for its own way with SHA1, too
+	if raw.Type == "sha1" || raw.Type == "meticulous-sha1" {
+		longest = 20
 	}
 	if raw.Type == "simple" {
 		c.warnf(join(at, "type"), "a simple password is readable on the way, and can be used by who reads it (meticulous-sha1 is the strongest that BFD has)")

@@ -8,7 +8,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
+
+// bfdBegins is what a session may take to come up: the other side's detection
+// time of a former life, and then three packets a second apart (RFC 5880 §6.8.3).
+const bfdBegins = 5 * time.Second
 
 // check finds a check by its name; an empty name finds none.
 func (c *checker) check(at, name string) (Check, bool) {
@@ -74,7 +79,7 @@ func (c *checker) template(at, name string, raw rawCheck) Check {
 	}
 	switch raw.Kind {
 	case "bfd":
-		check.session = name
+		check.session, check.Timeout = name, bfdBegins
 		c.interfaceName(join(at, "interface"), raw.Interface)
 		if raw.Profile == "" {
 			c.errorf(join(at, "profile"), "is missing (the name of one in bfd.profiles)")
