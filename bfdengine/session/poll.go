@@ -1,0 +1,100 @@
+package session
+
+import (
+	"time"
+
+	"github.com/fiberlb/vipd/bfdengine/packet"
+)
+
+// A timing is bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval.
+type timing struct{ tx, rx time.Duration }
+
+// slow is the least interval while the session is not Up (§6.8.3).
+const slow = time.Second
+
+// A poll sequence (§6.5) asks the peer to confirm what our packets say. One at a
+// time: while it is on its way the timing that is told stays as it is, and a
+// further change waits, or nobody could say what a Final confirms.
+type pollPhase uint8
+
+const (
+	quiet    pollPhase = iota // none; another may start
+	asking                    // our periodic packets carry P
+	settling                  // F came; see answered
+)
+
+// settle lets the timing, and a poll sequence for it, follow state and
+// configuration.
+func (s *Session) settle() {
+	want := timing{tx: s.cfg.DesiredMinTx, rx: s.cfg.RequiredMinRx}
+	if s.state != packet.Up {
+		// "When bfd.SessionState is not Up, the system MUST set
+		// bfd.DesiredMinTxInterval to a value of not less than one second" (§6.8.3)
+		want.tx = max(want.tx, slow)
+	}
+	// "If either bfd.DesiredMinTxInterval is changed or bfd.RequiredMinRxInterval
+	// is changed, a Poll Sequence MUST be initiated" (§6.8.3). And §6.6 for any
+	// other content while the peer hears no periodic packets.
+	if mayAsk := !s.outstanding(); mayAsk && (want != s.adv || s.news && s.demanded()) {
+		s.adv = want
+		s.ask()
+	}
+	s.use = s.inUse()
+}
+
+// inUse is what is told, but for two values that the peer must know first while
+// the session is Up (§6.8.3): "the actual transmission interval used MUST NOT
+// change" if it grows, and if the required one shrinks "the previous value …
+// MUST be used when calculating the Detection Time …, until the Poll Sequence
+// … has terminated".
+func (s *Session) inUse() timing {
+	use := s.adv
+	if s.state == packet.Up && s.poll == asking {
+		use.rx = max(use.rx, s.use.rx)
+		use.tx = min(use.tx, s.use.tx)
+	}
+	if s.state == packet.AdminDown {
+		use.tx = min(use.tx, s.use.tx) // see the package comment
+	}
+	return use
+}
+
+// ask starts a poll sequence, or lets the one whose P has not left yet tell the
+// news too.
+func (s *Session) ask() {
+	if s.known() {
+		s.poll, s.asked, s.news = asking, false, false
+	}
+}
+
+// outstanding reports whether another poll sequence would make a Final
+// ambiguous. That matters only while Up: else nothing waits for one.
+func (s *Session) outstanding() bool {
+	return s.state == packet.Up && (s.poll == settling || s.poll == asking && s.asked)
+}
+
+// newPoll is for a change of state: of what was asked before it nothing is
+// waited for any more, so that new contents may go out at once.
+func (s *Session) newPoll() {
+	s.asked = false
+	if s.poll == settling {
+		s.poll = quiet
+	}
+}
+
+// answered ends our poll sequence on F. Before the next one "an additional BFD
+// Control packet with the Final (F) bit *clear* MUST be received" (§6.8.3): the
+// peer answers every P, and we may have sent several.
+func (s *Session) answered(final bool) {
+	switch {
+	case s.poll == asking && s.asked && final:
+		s.poll = settling
+	case s.poll == settling && !final:
+		s.poll = quiet
+	}
+}
+
+// demanded reports whether Demand mode is active on the remote system (§6.8.6).
+func (s *Session) demanded() bool {
+	return s.remote.Demand && s.state == packet.Up && s.remote.State == packet.Up
+}
