@@ -28,6 +28,7 @@ type fakeSpeaker struct {
 	refuse  map[netip.Prefix]error
 	fail    map[string][]error // what the next calls of that name end with
 	slow    time.Duration      // of each Apply
+	mute    bool               // Watch does not begin
 	listed  func()             // called after the whole table was read
 	conns   map[*fakeConn]struct{}
 	ops     []Op // applied for the owner, in order
@@ -93,8 +94,10 @@ func (f *fakeSpeaker) store(p Path) {
 
 func (f *fakeSpeaker) announce(ch Change) {
 	for c := range f.conns {
-		c.events[ch] = struct{}{}
-		wake(c.wake)
+		if c.watched {
+			c.events[ch] = struct{}{}
+			wake(c.wake)
+		}
 	}
 }
 
@@ -119,10 +122,11 @@ func (f *fakeSpeaker) applied() []Op {
 
 // A fakeConn is one connection to it.
 type fakeConn struct {
-	f      *fakeSpeaker
-	gone   chan struct{}
-	events map[Change]struct{}
-	wake   chan struct{}
+	f       *fakeSpeaker
+	gone    chan struct{}
+	watched bool // what happens before Watch is told to nobody
+	events  map[Change]struct{}
+	wake    chan struct{}
 }
 
 var errFault = errors.New("rpc error: code = Unknown desc = out of luck")
@@ -229,6 +233,14 @@ func (c *fakeConn) Paths(ctx context.Context, prefixes []netip.Prefix, yield fun
 }
 
 func (c *fakeConn) Watch(ctx context.Context, ready func(), changed func(Change)) error {
+	c.f.mu.Lock()
+	c.watched = true
+	mute := c.f.mute
+	c.f.mu.Unlock()
+	if mute {
+		<-ctx.Done()
+		return nil
+	}
 	ready()
 	ready() // as a speaker may that tells twice that it has begun
 	for {

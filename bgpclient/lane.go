@@ -1,6 +1,7 @@
 package bgpclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type lane struct {
 	open     bool                      // the export policy is not in force
 	pushed   map[netip.Addr]Neighbor   // neighbors written on this connection
 	peerWake chan struct{}             // a neighbor changed
+	current  chan struct{}             // closed when the table was made as wanted once
 }
 
 func newLane(r *Reconciler, conn Conn) *lane {
@@ -32,6 +34,7 @@ func newLane(r *Reconciler, conn Conn) *lane {
 		failing:  map[netip.Prefix]struct{}{},
 		peerWake: make(chan struct{}, 1),
 		pushed:   map[netip.Addr]Neighbor{},
+		current:  make(chan struct{}),
 	}
 }
 
@@ -43,25 +46,34 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	ready := make(chan struct{})
-	g.Go(func() error {
-		err := l.conn.Watch(ctx, sync.OnceFunc(func() { close(ready) }), l.heard)
-		if err == nil && ctx.Err() == nil {
-			return ErrLost
-		}
-		return err
-	})
-	g.Go(func() error {
-		select {
-		case <-ready:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(unaryTimeout):
-			return fmt.Errorf("watch: no answer: %w", ErrLost)
-		}
-		return l.serve(ctx, global)
-	})
+	g.Go(func() error { return l.listen(ctx) })
+	g.Go(func() error { return l.serve(ctx, global) })
 	return g.Wait()
+}
+
+// listen hears what the speaker tells. It begins when the routes are there: a
+// speaker that is to tell each of them back sends them to its neighbors in
+// twice the time. What changed before is found by a look at everything.
+func (l *lane) listen(ctx context.Context) error {
+	select {
+	case <-l.current:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	mute := time.AfterFunc(unaryTimeout, func() { cancel(fmt.Errorf("watch: no answer: %w", ErrLost)) })
+	defer mute.Stop()
+	err := l.conn.Watch(ctx, sync.OnceFunc(func() {
+		mute.Stop()
+		l.table.suspectAll()
+		l.Wake()
+		wake(l.peerWake)
+	}), l.heard)
+	if err == nil && ctx.Err() == nil {
+		return ErrLost
+	}
+	return cmp.Or(err, context.Cause(ctx))
 }
 
 // heard is called by the watching goroutine.
@@ -132,6 +144,7 @@ func (l *lane) serve(ctx context.Context, global Global) error {
 	if err := l.neighbors(ctx, global); err != nil {
 		return err
 	}
+	close(l.current)
 	l.opts.Log.Info("speaker connected", zap.String("api", l.conn.API()), zap.Uint32("asn", global.ASN))
 	return l.loop(ctx, global)
 }

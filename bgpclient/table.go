@@ -271,6 +271,15 @@ func (t *table) suspectPrefix(prefix netip.Prefix) bool {
 	return true
 }
 
+// suspectAll notes that the speaker may show something new for any prefix.
+func (t *table) suspectAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for prefix := range t.entries {
+		t.suspect[prefix] = struct{}{}
+	}
+}
+
 // takeSuspects returns what is to be listed again.
 func (t *table) takeSuspects() []netip.Prefix {
 	t.mu.Lock()
