@@ -21,8 +21,7 @@ const (
 )
 
 // An Auth authenticates the packets of one session, both ways, and has one
-// owner. Its methods do not allocate. A nil Auth is that of a session without
-// authentication.
+// owner. A nil Auth is that of a session without authentication.
 type Auth struct {
 	kind AuthType
 	keys []readyKey
@@ -76,7 +75,8 @@ func (a *Auth) Forget() {
 
 // Sign completes the 24 bytes of a packet with an authentication section, under
 // the key whose SendFrom was last. It is false, and what it returns is empty,
-// if no key may be sent now: such a packet must not leave.
+// if no key may be sent now: such a packet must not leave. With room for MaxLen
+// in b, nothing is allocated.
 func (a *Auth) Sign(b []byte, now time.Time) ([]byte, bool) {
 	if a == nil {
 		return b, true

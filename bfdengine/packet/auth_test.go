@@ -153,7 +153,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"a secret that only begins alike", keyed, auth(t, KeyedSHA1, 0, Key{ID: 7, Secret: []byte("secrets")}), nil, AuthBadDigest},
 		{"an HMAC is not what §6.7.4 asks for", keyed, auth(t, FRRHMACSHA1, 0), nil, AuthBadDigest},
 		{"nor the other way", auth(t, FRRHMACSHA1, 0), keyed, nil, AuthBadDigest},
-		{"padding (RFC 9764 §3) is none of it", keyed, keyed, padded(1400), None},
+		{"padding (RFC 9764) is none of it", keyed, keyed, padded(1400), None},
 		{"of a password neither", simple, simple, padded(1400), None},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -212,6 +212,11 @@ func TestVerifyBelievesNoLength(t *testing.T) {
 		for n := range len(b) {
 			if reason := auth(t, kind, 0).Verify(b[:n:n], c, noon); reason != Truncated {
 				t.Errorf("%s: %d bytes: %v", kind, n, reason)
+			}
+		}
+		for _, length := range []byte{0, 3, Len, minA - 1, byte(len(b) + 1)} {
+			if reason := auth(t, kind, 0).Verify(at(lengthByte, length)(b), c, noon); reason != Truncated {
+				t.Errorf("%s: a Length of %d: %v", kind, length, reason)
 			}
 		}
 	}

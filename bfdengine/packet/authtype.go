@@ -10,12 +10,15 @@ import (
 // field of RFC 5880 §4.1.
 type AuthType uint16
 
-// The types of RFC 5880 §6.7, and what FRR's bfdd (10.7 is the first that has
-// authentication) sends under the numbers of keyed and meticulous SHA1:
-// HMAC-SHA1 over the packet with zeros in the digest's place, which no
-// implementation of the RFC accepts. FRR compares sequence numbers without
-// wrapping, and forgets the last one only with its session: who starts below
-// where he stopped, or gets past 2^32-1, is refused until then.
+// The types of RFC 5880 §6.7. Only the meticulous ones refuse the last packet
+// when it comes again: under the others, who recorded it can make a dead peer
+// seem alive (§9).
+//
+// FRR's two are what its bfdd sends under the numbers of keyed and meticulous
+// SHA1, since 10.7: HMAC-SHA1 over the packet with zeros in the digest's place,
+// which no implementation of the RFC accepts. FRR compares sequence numbers
+// without wrapping, and forgets the last one only with its session: who starts
+// below where he stopped, or gets past 2^32-1, is refused until then.
 const (
 	SimplePassword        AuthType = 1
 	KeyedMD5              AuthType = 2

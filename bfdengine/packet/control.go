@@ -24,7 +24,8 @@ const (
 	MinSourcePort = 49152
 )
 
-// A Control is a BFD Control packet without its authentication section.
+// A Control is a BFD Control packet without its authentication section. It has
+// no M: that "MUST be zero on both transmit and receipt" (RFC 5880 §4.1).
 type Control struct {
 	Diag                    Diag
 	State                   State
@@ -33,7 +34,6 @@ type Control struct {
 	ControlPlaneIndependent bool
 	AuthPresent             bool // told by Parse; Append leaves it to Sign
 	Demand                  bool
-	Multipoint              bool // Parse refuses it: RFC 5880 reserves it
 	DetectMult              uint8
 	MyDiscr                 uint32
 	YourDiscr               uint32
@@ -55,7 +55,7 @@ const (
 
 // Parse reads the packet in the payload of a UDP datagram, and does those checks
 // of RFC 5880 §6.8.6 that need only its bytes, in the order given there. The
-// payload may be longer than the packet: RFC 9764 §3 pads it.
+// payload may be longer than the packet: RFC 9764 pads it.
 func Parse(b []byte) (Control, Reason) {
 	if len(b) < Len {
 		return Control{}, Truncated
@@ -66,13 +66,12 @@ func Parse(b []byte) (Control, Reason) {
 	}
 	c := Control{
 		Diag:                    Diag(b[0] & 0x1f),
-		State:                   State(b[1] >> 6),
-		Poll:                    b[1]&bitPoll != 0,
-		Final:                   b[1]&bitFinal != 0,
-		ControlPlaneIndependent: b[1]&bitCPI != 0,
-		AuthPresent:             b[1]&bitAuth != 0,
-		Demand:                  b[1]&bitDemand != 0,
-		Multipoint:              b[1]&bitMultipoint != 0,
+		State:                   State(b[flagsByte] >> 6),
+		Poll:                    b[flagsByte]&bitPoll != 0,
+		Final:                   b[flagsByte]&bitFinal != 0,
+		ControlPlaneIndependent: b[flagsByte]&bitCPI != 0,
+		AuthPresent:             b[flagsByte]&bitAuth != 0,
+		Demand:                  b[flagsByte]&bitDemand != 0,
 		DetectMult:              b[2],
 		MyDiscr:                 binary.BigEndian.Uint32(b[4:]),
 		YourDiscr:               binary.BigEndian.Uint32(b[8:]),
@@ -80,14 +79,15 @@ func Parse(b []byte) (Control, Reason) {
 		RequiredMinRx:           interval(b[16:]),
 		RequiredMinEchoRx:       interval(b[20:]),
 	}
-	if reason := c.check(int(b[3]), len(b)); reason != None {
+	if reason := c.check(b); reason != None {
 		return Control{}, reason
 	}
 	return c, None
 }
 
 // check does what is left of §6.8.6 after the version.
-func (c *Control) check(length, payload int) Reason {
+func (c *Control) check(b []byte) Reason {
+	length := int(b[lengthByte])
 	switch {
 	// "If the Length field is less than the minimum correct value (24 if the A
 	// bit is clear, or 26 if the A bit is set), the packet MUST be discarded."
@@ -95,13 +95,13 @@ func (c *Control) check(length, payload int) Reason {
 		return BadLength
 	// "If the Length field is greater than the payload of the encapsulating
 	// protocol, the packet MUST be discarded."
-	case length > payload:
+	case length > len(b):
 		return Truncated
 	// "If the Detect Mult field is zero, the packet MUST be discarded."
 	case c.DetectMult == 0:
 		return ZeroMultiplier
 	// "If the Multipoint (M) bit is nonzero, the packet MUST be discarded."
-	case c.Multipoint:
+	case b[flagsByte]&bitMultipoint != 0:
 		return MultipointSet
 	// "If the My Discriminator field is zero, the packet MUST be discarded."
 	case c.MyDiscr == 0:
@@ -138,9 +138,6 @@ func (c *Control) flags() byte {
 	}
 	if c.Demand {
 		f |= bitDemand
-	}
-	if c.Multipoint {
-		f |= bitMultipoint
 	}
 	return f
 }

@@ -86,7 +86,7 @@ func TestParseRefuses(t *testing.T) {
 		{"Init", zeroYours(Init), ZeroYourDiscriminator},
 		{"Down", zeroYours(Down), None},
 		{"AdminDown", zeroYours(AdminDown), None},
-		{"RFC 9764 §3 pads the payload, and Length stays", padded(1400), None},
+		{"RFC 9764 pads the payload, and Length stays", padded(1400), None},
 		{"a Length above 24 without A is not forbidden", with(at(3, 30), padded(6)), None},
 		{"the value zero is reserved (§4.1), and nobody is told to discard it", with(at(12, 0), at(13, 0), at(14, 0), at(15, 0)), None},
 		{"P and F together (§6.5 has no sender do that), likewise", at(1, 3<<6|bitPoll|bitFinal), None},

@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -27,7 +28,7 @@ func TestSequenceWindow(t *testing.T) {
 	} {
 		for _, kind := range kinds()[1:] {
 			want := tt.keyed
-			if kind.meticulous() {
+			if meticulous(kind) {
 				want = tt.meticulous
 			}
 			// Last, and where the numbers wrap.
@@ -43,6 +44,8 @@ func TestSequenceWindow(t *testing.T) {
 		}
 	}
 }
+
+func meticulous(kind AuthType) bool { return strings.Contains(kind.String(), "meticulous") }
 
 // The window is the sender's: of the Detect Mult field in his packet.
 func TestWindowGrowsWithDetectMult(t *testing.T) {
@@ -75,7 +78,7 @@ func TestReplayIsRefused(t *testing.T) {
 			}
 		}
 		for i, b := range sent {
-			if got := verify(t, ours, b); got != AuthBadSequence && (kind.meticulous() || i < len(sent)-1) {
+			if got := verify(t, ours, b); got != AuthBadSequence && (meticulous(kind) || i < len(sent)-1) {
 				t.Errorf("%s: packet %d again: %v", kind, i, got)
 			}
 		}

@@ -18,8 +18,8 @@ var stateNames = [...]string{"AdminDown", "Down", "Init", "Up"}
 // String gives the name as RFC 5880 writes it.
 func (s State) String() string { return name(stateNames[:], uint8(s)) }
 
-// A Diag says why the session last left Up (RFC 5880 §4.1). On the wire it has
-// five bits; those without a name here are as good as others.
+// A Diag is the sender's "reason for the last change in session state" (RFC 5880
+// §4.1). On the wire it has five bits; those without a name are no error.
 type Diag uint8
 
 // The diagnostics, by their values on the wire.
