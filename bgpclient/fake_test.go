@@ -25,6 +25,9 @@ type fakeSpeaker struct {
 	paths   map[netip.Prefix]map[uint32]Path
 	peers   map[netip.Addr]NeighborState
 	policy  []string
+	rules   []ExportRule  // of the policy added last
+	deaf    int           // so many next requests for an admin state are dropped
+	late    time.Duration // what the others take to act
 	refuse  map[netip.Prefix]error
 	fail    map[string][]error // what the next calls of that name end with
 	slow    time.Duration      // of each Apply
@@ -296,6 +299,14 @@ func (c *fakeConn) DeleteNeighbor(_ context.Context, a netip.Addr) error {
 	return c.do("DeleteNeighbor", func() { delete(c.f.peers, a) })
 }
 
+func (c *fakeConn) EnableNeighbor(_ context.Context, a netip.Addr) error {
+	return c.do("EnableNeighbor", func() { c.f.setAdmin(a, false) })
+}
+
+func (c *fakeConn) DisableNeighbor(_ context.Context, a netip.Addr, _ string) error {
+	return c.do("DisableNeighbor", func() { c.f.setAdmin(a, true) })
+}
+
 func (c *fakeConn) ExportPolicies(context.Context) ([]string, error) {
 	var out []string
 	err := c.do("ExportPolicies", func() { out = slices.Clone(c.f.policy) })
@@ -303,7 +314,7 @@ func (c *fakeConn) ExportPolicies(context.Context) ([]string, error) {
 }
 
 func (c *fakeConn) AddExportPolicy(_ context.Context, p ExportPolicy) error {
-	return c.do("AddExportPolicy", func() { c.f.policy = append(c.f.policy, p.Name) })
+	return c.do("AddExportPolicy", func() { c.f.policy, c.f.rules = append(c.f.policy, p.Name), p.Rules })
 }
 
 func (c *fakeConn) DeleteExportPolicy(_ context.Context, name string) error {

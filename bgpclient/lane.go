@@ -38,8 +38,8 @@ func newLane(r *Reconciler, conn Conn) *lane {
 	}
 }
 
-// run starts two goroutines, which end with the connection or with ctx: one
-// listens to the speaker's events, the other writes.
+// run starts three goroutines, which end with the connection or with ctx: one
+// listens to the speaker's events, one writes, and one holds neighbors.
 func (l *lane) run(ctx context.Context) error {
 	global, err := l.awaitGlobal(ctx)
 	if err != nil {
@@ -48,6 +48,7 @@ func (l *lane) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.listen(ctx) })
 	g.Go(func() error { return l.serve(ctx, global) })
+	g.Go(func() error { return l.steward(ctx) })
 	return g.Wait()
 }
 
@@ -80,6 +81,7 @@ func (l *lane) listen(ctx context.Context) error {
 func (l *lane) heard(c Change) {
 	if c.Neighbor.IsValid() {
 		wake(l.peerWake)
+		wake(l.holds.wake)
 		return
 	}
 	if l.table.suspectPrefix(c.Prefix) {

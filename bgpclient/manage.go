@@ -55,7 +55,7 @@ func (l *lane) managing(global Global) *Management {
 		return nil
 	}
 	if global.ASN == want.Global.ASN && global.RouterID == want.Global.RouterID {
-		return want
+		return withRejects(want, l.holds.withholding())
 	}
 	problem := fmt.Sprintf("the speaker runs as AS %d, router id %s, the configuration says AS %d, router id %s: neighbors are left alone until it is restarted",
 		global.ASN, global.RouterID, want.Global.ASN, want.Global.RouterID)
@@ -83,6 +83,9 @@ func (l *lane) neighbors(ctx context.Context, global Global) error {
 	for _, change := range DiffNeighbors(want.Neighbors, have, l.had) {
 		if l.open && change.Verb == Put && !change.Exists && filtered(want.Export, change.Neighbor.Address) {
 			continue // it would be sent what its filter is to hold back
+		}
+		if change.Verb == Put && !change.Exists && l.holds.disabling(change.Neighbor.Address) {
+			continue // it would have a session until it is disabled
 		}
 		if err := l.changeNeighbor(ctx, change); err != nil {
 			return err
@@ -149,6 +152,7 @@ func (l *lane) policies(ctx context.Context, global Global) error {
 	l.open = err != nil && add
 	if err == nil {
 		l.exported = &policy
+		l.holds.policyIs(policy.Rules)
 		err = l.payOwed(ctx)
 	}
 	if lost(ctx, err) {

@@ -34,6 +34,14 @@ type Options struct {
 	// Confirmed is told how long the speaker took to show a decision, for
 	// each one that needed a change.
 	Confirmed func(took time.Duration)
+	// Disabled are the neighbors that a former life disabled, by Remember: they
+	// are ours to enable.
+	Disabled []netip.Addr
+	// Remember keeps, beyond this process, which neighbors are disabled by us;
+	// nil: nobody does. It is called before the first of them is.
+	Remember func(ctx context.Context, disabled []netip.Addr) error
+	// Held is called when Status.Holds changed at the speaker; it returns at once.
+	Held func()
 }
 
 // A Reconciler makes a speaker's table equal to the wanted one, again and
@@ -42,6 +50,7 @@ type Options struct {
 type Reconciler struct {
 	opts       Options
 	table      *table
+	holds      *holds
 	manage     atomic.Pointer[Management]
 	wake       chan struct{} // table
 	manageWake chan struct{} // manage
@@ -65,7 +74,8 @@ func New(opts Options) *Reconciler {
 	}
 	r := &Reconciler{
 		opts: opts, table: newTable(opts.Owner), had: map[netip.Addr]struct{}{}, owed: map[netip.Addr]struct{}{},
-		wake: make(chan struct{}, 1), manageWake: make(chan struct{}, 1),
+		holds: newHolds(opts.Disabled),
+		wake:  make(chan struct{}, 1), manageWake: make(chan struct{}, 1),
 	}
 	r.link.Store(&Link{Problem: "not connected yet"})
 	r.beat.Store(time.Now().UnixNano())
@@ -156,6 +166,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		began := time.Now()
 		err := r.session(ctx)
 		r.table.lost()
+		r.holds.lost()
 		if ctx.Err() != nil {
 			break
 		}

@@ -82,6 +82,10 @@ type Speaker interface {
 	Global(ctx context.Context) (Global, error)
 	// Neighbors lists all neighbors of the speaker.
 	Neighbors(ctx context.Context) ([]NeighborState, error)
+	// EnableNeighbor and DisableNeighbor ask for an admin state; whether they
+	// were heard, Neighbors tells.
+	EnableNeighbor(ctx context.Context, a netip.Addr) error
+	DisableNeighbor(ctx context.Context, a netip.Addr, communication string) error
 }
 
 // A Manager is a Speaker whose configuration is vipd's to give.
@@ -150,7 +154,7 @@ type Neighbor struct {
 type NeighborState struct {
 	Neighbor  // as configured; Password only where the speaker tells it
 	State     SessionState
-	AdminDown bool
+	AdminDown bool      // kept down: by anybody, or for too many prefixes
 	BFD       bool      // the speaker runs a BFD session of its own for it
 	Accepted  uint64    // prefixes taken from it, all families
 	Since     time.Time // of the last change between established and not; zero: never established

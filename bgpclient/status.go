@@ -23,6 +23,7 @@ type Status struct {
 	Drift                      uint64 // how often a route of ours was found changed by others
 	Removed                    uint64 // routes withdrawn of prefixes that are not managed any more
 	Neighbors                  []NeighborState
+	Holds                      []HoldStatus // sorted by address
 }
 
 // A RouteStatus is one managed prefix.
@@ -37,7 +38,7 @@ type RouteStatus struct {
 
 // Status takes a snapshot; it costs a walk over all prefixes.
 func (r *Reconciler) Status() Status {
-	s := Status{Link: *r.link.Load()}
+	s := Status{Link: *r.link.Load(), Holds: r.holds.status(r.manage.Load() != nil)}
 	if peers := r.peers.Load(); peers != nil {
 		s.Neighbors = *peers
 	}

@@ -114,7 +114,7 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 	s := bgpclient.NeighborState{
 		Neighbor:  neighbor(p),
 		State:     sessionState(p.GetState().GetSessionState()),
-		AdminDown: p.GetState().GetAdminState() == api.PeerState_DOWN || p.GetConf().GetAdminDown(),
+		AdminDown: adminDown(p),
 		Received:  messages(p.GetState().GetMessages().GetReceived()),
 		Sent:      messages(p.GetState().GetMessages().GetSent()),
 		Since:     driver.Instant(p.GetTimers().GetState().GetDowntime()),

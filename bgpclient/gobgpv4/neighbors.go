@@ -121,7 +121,7 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 	s := bgpclient.NeighborState{
 		Neighbor:  neighbor(p),
 		State:     sessionState(p.GetState().GetSessionState()),
-		AdminDown: p.GetState().GetAdminState() == api.PeerState_ADMIN_STATE_DOWN || p.GetConf().GetAdminDown(),
+		AdminDown: adminDown(p),
 		BFD:       p.GetBfd().GetEnabled(),
 		Received:  messages(p.GetState().GetMessages().GetReceived()),
 		Sent:      messages(p.GetState().GetMessages().GetSent()),

@@ -15,6 +15,7 @@ import (
 type API interface {
 	routes
 	neighbors
+	admin
 	policies
 	Name() string
 	GetBgp(ctx context.Context) (bgpclient.Global, error)
