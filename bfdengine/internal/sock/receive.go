@@ -189,3 +189,16 @@ func (r *Receiver) control(d *Datagram, c []byte, now time.Time, wall int64) {
 func (r *Receiver) at(now time.Time, age int64) time.Time {
 	return now.Add(-min(max(time.Duration(age), 0), now.Sub(r.since)))
 }
+
+// InterfaceName is the name of the interface with an index.
+func (r *Receiver) InterfaceName(index int) (string, error) {
+	request, err := unix.NewIfreq("")
+	if err != nil {
+		return "", err
+	}
+	request.SetUint32(uint32(index))
+	if err := unix.IoctlIfreq(r.fd, unix.SIOCGIFNAME, request); err != nil {
+		return "", fmt.Errorf("interface %d: %w", index, err)
+	}
+	return request.Name(), nil
+}

@@ -1,0 +1,59 @@
+package bfdengine
+
+import "time"
+
+// A moderation lets packets wait a little for each other once there are many of
+// them, as network cards do with interrupts: waking costs more than a packet. No
+// detection suffers, since the kernel's stamps say when a packet really came.
+type moderation struct {
+	window time.Duration // 0: never
+	on     bool
+	begun  time.Time
+	seen   uint64 // packets both ways when the count began
+}
+
+const (
+	defaultWindow = 500 * time.Microsecond
+	// Packets in a second both ways, from which on to moderate, and until when.
+	busyRate, quietRate = 4000, 2000
+	rateEvery           = 10 * time.Millisecond
+)
+
+func (m *moderation) update(now time.Time, packets uint64) {
+	d := now.Sub(m.begun)
+	if d < rateEvery {
+		return
+	}
+	rate := float64(packets-m.seen) / d.Seconds()
+	m.on = m.window > 0 && (rate > busyRate || m.on && rate > quietRate)
+	m.begun, m.seen = now, packets
+}
+
+// pause publishes what changed, and waits until there is something to do.
+func (w *worker) pause() {
+	published := w.hub.publish()
+	if w.finished() {
+		return
+	}
+	now := w.clock()
+	w.moderation.update(now, w.stats.Received+w.stats.Sent)
+	limit, datagrams := idle, true
+	if next, ok := w.wheel.Next(); ok {
+		limit = min(limit, next.Sub(now))
+	}
+	if len(w.broken) > 0 {
+		limit = min(limit, w.repairAt.Sub(now))
+	}
+	switch {
+	case len(w.backlog) > 0 || w.more:
+		limit = 0
+	case w.moderation.on:
+		limit, datagrams = w.moderation.window, false
+	case w.deaf:
+		limit, datagrams = min(limit, defaultWindow), false
+	case !published:
+		limit = min(limit, defaultWindow)
+	}
+	w.slept = max(limit, 0)
+	w.waiter.Wait(w.slept, datagrams)
+}
