@@ -34,11 +34,22 @@ type BFDUnsolicited struct {
 	MaxSessions int
 }
 
-// A BFDKey is what tells a session from others.
+// A BFDKey is what tells a session from others. It is normal: a link-local peer
+// has its interface in both places.
 type BFDKey struct {
 	Peer, Local netip.Addr // Local is invalid for the kernel's choice
 	Interface   string
 	Multihop    bool
+}
+
+func bfdKey(peer, local netip.Addr, link string, multihop bool) BFDKey {
+	if peer.Is6() && peer.IsLinkLocalUnicast() {
+		link = cmp.Or(link, peer.Zone())
+		if peer.Zone() == "" {
+			peer = peer.WithZone(link)
+		}
+	}
+	return BFDKey{peer, local.WithZone(""), link, multihop}
 }
 
 // A BFDSession is a session with its parameters.
@@ -93,15 +104,17 @@ func (c *checker) sessionKey(at string, k BFDKey) bool {
 	switch {
 	case !k.Peer.IsValid():
 		return false // told already
-	case k.Peer.IsUnspecified(), k.Peer.IsMulticast():
+	case k.Peer.IsUnspecified(), k.Peer.IsMulticast(), k.Peer == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		wrong = fmt.Sprintf("is for %s (write the other side's unicast address)", k.Peer)
 	case k.Local.IsValid() && k.Local.Is4() != k.Peer.Is4():
 		wrong = fmt.Sprintf("is from %s to %s, of another family (write addresses of one)", k.Local, k.Peer)
 	case k.Local.IsValid() && (k.Local.IsUnspecified() || k.Local.IsMulticast()):
 		wrong = fmt.Sprintf("is from %s (write an address of this node, or none for the kernel's choice)", k.Local)
-	case k.Peer.Is6() && k.Peer.IsLinkLocalUnicast() && k.Peer.Zone() == "" && k.Interface == "":
+	case k.Peer.Zone() != "" && !k.Peer.IsLinkLocalUnicast():
+		wrong = fmt.Sprintf("is for %s, which needs no %%%s (write the interface by itself)", k.Peer, k.Peer.Zone())
+	case k.Peer.Is6() && k.Peer.IsLinkLocalUnicast() && k.Interface == "":
 		wrong = fmt.Sprintf("is for %s, which every link may have (write %s%%interface)", k.Peer, k.Peer)
-	case k.Peer.Zone() != "" && k.Interface != "" && k.Peer.Zone() != k.Interface:
+	case k.Peer.Zone() != "" && k.Peer.Zone() != k.Interface:
 		wrong = fmt.Sprintf("is for %s, but on interface %s (write one of them)", k.Peer, k.Interface)
 	case k.Multihop && k.Peer.IsLinkLocalUnicast():
 		wrong = fmt.Sprintf("is multihop, but %s is link-local (write multihop: false)", k.Peer)
@@ -147,7 +160,7 @@ func (c *checker) bfd() BFD {
 	for i, s := range raw.Sessions {
 		at := item("bfd.sessions", i)
 		c.interfaceName(join(at, "interface"), s.Interface)
-		c.session(at, BFDKey{s.Peer, s.Local, s.Interface, s.Multihop}, s.Profile)
+		c.session(at, bfdKey(s.Peer, s.Local, s.Interface, s.Multihop), s.Profile)
 	}
 	if raw.Scheduling.RealtimePriority == 0 {
 		c.tooQuick()
@@ -187,7 +200,7 @@ func (c *checker) ambiguous() {
 	byPeer := map[netip.Addr][]BFDKey{}
 	for _, k := range c.sessionKeys() {
 		for _, o := range byPeer[k.Peer.WithZone("")] {
-			if k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.link(), o.link()) {
+			if k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.Interface, o.Interface) {
 				c.conflictf(c.sessions[k].at, c.sessions[o].at,
 					"the session with %s can't be told from another with it (give both a local address, or neither), which is", k.Peer)
 			}
@@ -195,9 +208,6 @@ func (c *checker) ambiguous() {
 		byPeer[k.Peer.WithZone("")] = append(byPeer[k.Peer.WithZone("")], k)
 	}
 }
-
-// link is the interface that a session is bound to.
-func (k BFDKey) link() string { return cmp.Or(k.Interface, k.Peer.Zone()) }
 
 // either tells whether something could fit both: they are equal, or one is open.
 func either[T comparable](a, b T) bool {

@@ -19,10 +19,12 @@ bgp:
     - {address: 10.9.0.1, remote_as: 65002, multihop_ttl: 3, bfd: slow, on_bfd_down: withdraw, bfd_strict: true, bfd_hold_up: 1s, bfd_hold_up_max: 8s}
     - {address: 10.9.0.2, remote_as: 65001, bfd: slow, bfd_multihop: true, on_bfd_down: none}
     - {address: 10.0.0.253, remote_as: 65000}
+    - {address: "fe80::1%eth1", remote_as: 65000, bfd: fast}
 bfd:
   profiles: {fast: {tx: 100ms, rx: 150ms}, slow: {passive: true}}
   sessions:
     - {peer: 10.0.0.254, local: 10.0.0.1, profile: fast}
+    - {peer: "fe80::1", interface: eth1, profile: fast}
     - {peer: 10.0.0.252, interface: eth0, profile: slow}
 checks:
   alive: {kind: bfd, profile: fast, multihop: true}
@@ -52,6 +54,7 @@ func TestSessionsOfAllWhoWantThemEachOnce(t *testing.T) {
 		"10.9.0.1 invalid IP  true slow",
 		"10.9.0.2 invalid IP  true slow",
 		"2001:db8::3 invalid IP  true fast",
+		"fe80::1%eth1 invalid IP eth1 false fast",
 	}
 	if !slices.Equal(have, want) {
 		t.Errorf("have\n%s\nwant\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))

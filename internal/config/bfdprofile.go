@@ -168,14 +168,14 @@ func (c *checker) neighborBFD(at string, n *rawNeighbor) *NeighborBFD {
 		}
 		return nil
 	}
+	multihop := n.MultihopTTL > 0
+	if raw.BFDMultihop != nil {
+		multihop = *raw.BFDMultihop
+	}
 	b := &NeighborBFD{
-		// The interface of a link-local peer is its zone.
-		BFDKey: BFDKey{Peer: n.Address, Local: n.LocalAddress, Multihop: n.MultihopTTL > 0},
+		BFDKey: bfdKey(n.Address, n.LocalAddress, "", multihop),
 		OnDown: OnBFDDown(raw.OnBFDDown), HoldUp: raw.BFDHoldUp, HoldUpMax: cmp.Or(raw.BFDHoldUpMax, raw.BFDHoldUp),
 		Strict: raw.BFDStrict, StrictLimit: raw.BFDStrictLimit,
-	}
-	if raw.BFDMultihop != nil {
-		b.Multihop = *raw.BFDMultihop
 	}
 	if raw.BFDHoldUpMax > 0 && raw.BFDHoldUpMax < raw.BFDHoldUp {
 		c.conflictf(join(at, "bfd_hold_up_max"), join(at, "bfd_hold_up"), "is %s, less than bfd_hold_up (write more, or 0s for no growth), which is", raw.BFDHoldUpMax)
