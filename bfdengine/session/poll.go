@@ -82,14 +82,19 @@ func (s *Session) newPoll() {
 	}
 }
 
-// answered ends our poll sequence on F. Before the next one "an additional BFD
-// Control packet with the Final (F) bit *clear* MUST be received" (§6.8.3): the
-// peer answers every P, and we may have sent several.
-func (s *Session) answered(final bool) {
+// answered ends our poll sequence on F. The peer answers every P, and we may have
+// sent several: before the next sequence "at least a round trip time since the
+// last Poll was transmitted" has to pass, and "an additional BFD Control packet
+// with the Final (F) bit *clear* MUST be received". §6.8.3 asks for one of the
+// two; but where a round trip takes longer than an interval neither is enough.
+func (s *Session) answered(now time.Duration, final bool) {
 	switch {
 	case s.poll == asking && s.asked && final:
 		s.poll = settling
-	case s.poll == settling && !final:
+		// The answer is to the first P, or to a later one: it took no longer than
+		// this. Who answers only after many is not that far away.
+		s.askedAt = s.sent + min(now-s.askedAt, s.detection())
+	case s.poll == settling && !final && now >= s.askedAt:
 		s.poll = quiet
 	}
 }

@@ -13,8 +13,9 @@ func (s *Session) Receive(now time.Time, p packet.Control) Effects {
 	if !s.ours(&p) {
 		return s.finish(now, fx)
 	}
-	s.learn(now.Sub(s.born), &p)
-	s.answered(p.Final)
+	t := now.Sub(s.born)
+	s.learn(t, &p)
+	s.answered(t, p.Final)
 	if to, why := onReceived(s.state, p.State); to != s.state {
 		s.enter(now, to, why, &fx)
 	}

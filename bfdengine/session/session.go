@@ -79,6 +79,7 @@ type Session struct {
 	sent     time.Duration // when the last packet left, answers to polls aside
 	due      time.Duration // when the next one has to
 	paced    time.Duration // the interval that due was made for; 0: no next one
+	askedAt  time.Duration // when the first P left; settling: until when answers may come
 	lastWord time.Duration // until when AdminDown is told
 
 	discr   uint32

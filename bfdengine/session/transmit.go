@@ -74,7 +74,9 @@ func (s *Session) transmit(now time.Duration, final bool) bool {
 		least := s.paced - s.paced/4
 		s.due = max(min(s.due, now)+s.jitter(s.paced), now+least)
 	}
-	s.asked = s.asked || s.poll == asking
+	if s.poll == asking && !s.asked {
+		s.asked, s.askedAt = true, now
+	}
 	if !s.demanded() {
 		s.news = false // and if this packet is lost, the next one tells
 	}
