@@ -22,6 +22,9 @@ func (w *worker) receive(d *sock.Datagram) {
 		w.stats.Dropped[reason]++
 		if e != nil {
 			e.dropped++
+			if reason >= packet.AuthUnexpected && reason <= packet.AuthBadDigest {
+				e.unproven++
+			}
 		}
 		return
 	}

@@ -40,6 +40,7 @@ type entry struct {
 	life      life
 	sent      uint64
 	dropped   uint64
+	unproven  uint64 // of dropped: for their authentication
 	unsent    uint64
 	broken    bool // in worker.broken
 	closed    bool // removed from the table

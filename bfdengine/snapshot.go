@@ -19,6 +19,8 @@ type Snapshot struct {
 	Out         uint64         // packets that left
 	Unsent      uint64         // that could not
 	Dropped     uint64         // received for this session, but refused
+	// AuthFailures are those of Dropped that were not authenticated as they must be.
+	AuthFailures uint64
 	// Transitions are the last 32, oldest first; the last of them has this Seq.
 	Transitions []session.Event
 	Seq         uint64
@@ -82,7 +84,7 @@ func (e *Engine) Stats() (s Stats) {
 func (e *entry) snapshot() Snapshot {
 	s := Snapshot{
 		Spec: e.spec, View: e.session.View(), Unsolicited: e.unsolicit, Leaving: e.life != stays,
-		Out: e.sent, Unsent: e.unsent, Dropped: e.dropped,
+		Out: e.sent, Unsent: e.unsent, Dropped: e.dropped, AuthFailures: e.unproven,
 	}
 	s.Auth.Keys = nil // secrets stay here
 	if e.problem != nil {
