@@ -26,7 +26,12 @@ func TestSecondVipdTouchesNothing(t *testing.T) {
 // A running vipd exports every metric that the docs name, and no other.
 func TestMetricsAreThoseOfTheDocs(t *testing.T) {
 	each(t, func(w *world) {
-		v := w.run(plan{vips: []string{vip("web", web, "", append(w.running(1), w.backend("down"))...)}})
+		peer := w.bfdPeer()
+		v := w.run(plan{
+			vips: []string{vip("web", web, "", append(w.running(1), w.backend("down"))...)},
+			bfd:  w.bfd("sessions: [" + w.bfdSession(peer) + "]"),
+		})
+		v.waitLog("bfd session Up")
 		w.waitRoute(w.router, w.plain(web))
 		v.waitLog("backend down")
 		w.waitGet("/metrics", 200, "vipd_neighbor_messages_total")
@@ -57,6 +62,7 @@ func TestMetricsAreThoseOfTheDocs(t *testing.T) {
 			`vipd_vip_backends{state="unhealthy",vip="web"} 1`, `vipd_vip_transitions_total{to="advertised",vip="web"} 1`,
 			`vipd_backend_up{backend="a",vip="web"} 1`, `vipd_backend_up{backend="down",vip="web"} 0`,
 			`vipd_check_failures_total{backend="down",reason="refused",vip="web"} `, `vipd_routes{state="wanted"} 1`,
+			`vipd_bfd_session_state{peer="` + peer.address.String() + `"} 3`, `vipd_bfd_packets_dropped_total{reason="bad_ttl"} 0`,
 			`vipd_routes{state="installed"} 1`, `vipd_routes{state="foreign"} 0`, `vipd_speaker_up 1`, `vipd_draining 0`,
 		} {
 			if !strings.Contains(body, "\n"+line) {

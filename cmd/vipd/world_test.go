@@ -50,6 +50,8 @@ type plan struct {
 	neighbors []string // nil: the router
 	own       bool     // gobgpd has a configuration of its own
 	drain     string   // the section
+	bfd       string   // the section
+	checks    string   // more checks
 	rise      int      // of the check; 0: 1
 	vips      []string
 	log       string // level; empty: debug
@@ -89,14 +91,16 @@ func (w *world) write(p plan) {
 	w.writeText(fmt.Sprintf(`
 node: node-1
 bgp: {%s%s}
+bfd: {%s}
 drain: %s
 checks:
   web: {kind: http, interval: 50ms, timeout: 10s, rise: %d, fall: 2}
+  %s
 vips:
   [%s]
 http: {listen: "%s"}
 log: {level: %s}
-`, w.bgp(p), comma(p.bgp), p.drain, cmp.Or(p.rise, 1), strings.Join(p.vips, ",\n   "), w.listen, p.log))
+`, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, p.log))
 }
 
 func (w *world) bgp(p plan) string {

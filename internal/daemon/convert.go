@@ -11,11 +11,11 @@ import (
 )
 
 // vipsOf makes the loop's VIPs of the configuration's.
-func vipsOf(cfg *config.Config, pool *check.Pool) ([]healthloop.VIP, error) {
-	probers := probers{pool: pool, tls: map[config.TLS]tlsFiles{}}
+func vipsOf(cfg *config.Config, pool *check.Pool, live *liveness) ([]healthloop.VIP, error) {
+	probers := probers{pool: pool, tls: map[config.TLS]tlsFiles{}, live: live}
 	var out []healthloop.VIP
 	for _, v := range cfg.VIPs {
-		vip := healthloop.VIP{Name: v.Name, Policy: policyOf(v)}
+		vip := healthloop.VIP{Name: v.Name, Policy: policyOf(v, cfg.BFD.UplinksKeep)}
 		for _, b := range v.Backends {
 			backend, err := probers.backend(b)
 			if err != nil {
@@ -28,11 +28,14 @@ func vipsOf(cfg *config.Config, pool *check.Pool) ([]healthloop.VIP, error) {
 	return out, nil
 }
 
-func policyOf(v config.VIP) healthloop.Policy {
+func policyOf(v config.VIP, keepUplinks bool) healthloop.Policy {
 	p := healthloop.Policy{
 		MinHealthy:    healthloop.Threshold(v.MinHealthy),
 		HoldDown:      v.HoldDown,
 		LinkBandwidth: healthloop.LinkBandwidth(v.LinkBandwidth),
+	}
+	if keepUplinks {
+		p.OnUplinksDown = healthloop.UplinksKeep
 	}
 	for _, d := range v.Degraded {
 		p.Degraded = append(p.Degraded, healthloop.Level{Below: healthloop.Threshold(d.Below)})

@@ -2,10 +2,15 @@ package daemon
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
 
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
 )
@@ -20,21 +25,38 @@ func FuzzAcceptedConfigRuns(f *testing.F) {
 		"vips: [{name: a, prefix: 192.0.2.1, check: w, backends: [{address: '127.0.0.1:80'}]}]\nchecks: {w: {kind: http, headers: {X-A: \"a\\x01b\"}, port: 8080}}",
 		"vips: [{name: a, prefix: 192.0.2.1, check: w, link_bandwidth: true, min_healthy: 50%, degraded: [{below: 80%, med: 1}], backends: [{address: '127.0.0.1:80', weight: 0}, {address: '127.0.0.1:81'}]}]\nchecks: {w: {kind: tcp, send: a, expect: 'b.*', watch: true}}",
 		"bgp: {speaker: embedded, local_as: 65001, router_id: 10.0.0.1, neighbors: [{address: 10.0.0.2, remote_as: 65000, export: {deny: [192.0.2.0/24], med: 5}}]}",
+		"bfd: {profiles: {a: {auth: {type: frr-hmac-sha1, key_id: 1, key_file: x}}, b: {common_intervals: true}}, unsolicited: {profile: a, allow: [10.0.0.0/8]}, sessions: [{peer: 10.0.0.1, profile: a}, {peer: 'fe80::1%e', profile: b}, {peer: '2001:db8::1', profile: b, multihop: true}]}",
+		"vips: [{name: a, prefix: 192.0.2.1, check: w, backends: [{address: '127.0.0.1:80'}]}]\nchecks: {w: {kind: tcp, bfd: l}, l: {kind: bfd, profile: p, multihop: true}}\nbfd: {listen: [127.0.0.1], profiles: {p: {min_ttl: 1, tx: 10ms, rx: 60s}}}",
 	} {
 		f.Add([]byte(seed))
 	}
-	pool := check.NewPool()
+	pool, live := check.NewPool(), newLiveness(zap.NewNop())
+	engine, err := bfdengine.New(bfdengine.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	secret := func(string) ([]byte, error) { return []byte("secret"), nil }
 	f.Fuzz(func(t *testing.T, data []byte) {
-		cfg, _ := config.Parse("fuzz.yaml", data, config.Options{Hostname: "n"})
+		cfg, _ := config.Parse("fuzz.yaml", data, config.Options{Hostname: "n", ReadFile: secret})
 		if cfg == nil {
 			return
 		}
-		vips, err := vipsOf(cfg, pool)
+		vips, err := vipsOf(cfg, pool, live)
 		if err != nil {
 			t.Fatalf("accepted, but: %v", err)
 		}
 		if len(vips) != len(cfg.VIPs) {
 			t.Fatalf("%d VIPs of %d", len(vips), len(cfg.VIPs))
+		}
+		for _, spec := range specsOf(cfg) {
+			if err := engine.Add(over, spec); !errors.Is(err, context.Canceled) {
+				t.Fatalf("accepted, but: %v", err)
+			}
+		}
+		if _, err := bfdengine.New(bfdOptions(cfg.BFD)); err != nil {
+			t.Fatalf("accepted, but: %v", err)
 		}
 		managementOf(cfg.BGP)
 		if err := Describe(new(bytes.Buffer), cfg); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,11 @@ type daemon struct {
 	sink    *sink
 	loop    *healthloop.Loop
 	timings *web.Timings
-	web     *web.Server // nil: http.listen is empty
+	live    *liveness
+	memory  *memory // nil: state_dir is empty
+	// disabled are the neighbors that a former life disabled.
+	disabled []netip.Addr
+	web      *web.Server // nil: http.listen is empty
 
 	// leaving and reload are read by the web room.
 	leaving atomic.Pointer[string]
@@ -93,6 +98,11 @@ func assemble(o Options) (*daemon, error) {
 			return nil, err
 		}
 	}
+	d.live = newLiveness(o.Log.Named("bfd"))
+	d.live.detected = d.timings.Detected
+	if err := d.remembering(); err != nil {
+		return nil, err
+	}
 	var to announcer = nobody{}
 	if cfg.BGP.Enabled {
 		d.addSpeaker()
@@ -109,22 +119,31 @@ func (d *daemon) addSpeaker() {
 	if d.cfg.BGP.Speaker == config.SpeakerEmbedded {
 		d.speaker = embedded.New(embedded.Options{Log: slogFrom(d.Log.Named("gobgp")), Dir: os.Getenv("RUNTIME_DIRECTORY")})
 	}
-	d.rec = bgpclient.New(bgpclient.Options{
+	options := bgpclient.Options{
 		Dial:      d.dial,
 		Owner:     Owner(d.cfg.Node),
 		Log:       d.Log.Named("bgp"),
 		Confirmed: d.timings.Confirmed,
-	})
+		Disabled:  d.disabled,
+	}
+	if d.memory != nil {
+		options.Remember = d.memory.remember
+	}
+	d.rec = bgpclient.New(options)
 }
 
 // configure puts a configuration in force, at the start and on reload. What is
 // new and what is gone reach the speaker by the sink; what is as before is not
 // touched.
 func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
-	vips, err := vipsOf(cfg, d.pool)
+	vips, err := vipsOf(cfg, d.pool, d.live)
 	if err != nil {
 		return err
 	}
+	if err := d.live.open(cfg.BFD); err != nil {
+		return err
+	}
+	d.live.want(specsOf(cfg))
 	if d.rec != nil {
 		d.rec.Manage(managementOf(cfg.BGP))
 	}
@@ -154,12 +173,15 @@ type task struct {
 }
 
 func (d *daemon) tasks() []task {
-	tasks := []task{{"health loop", d.loop.Run}, {"notify", d.notify}}
+	tasks := []task{{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}}
 	if d.speaker != nil {
 		tasks = append(tasks, task{"embedded speaker", d.speaker.Run})
 	}
 	if d.rec != nil {
 		tasks = append(tasks, task{"reconciler", d.rec.Run})
+	}
+	if d.memory != nil {
+		tasks = append(tasks, task{"memory", d.memory.Run})
 	}
 	if d.web != nil {
 		tasks = append(tasks, task{"web", d.web.Run})

@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
@@ -14,14 +17,18 @@ import (
 // when. The error is that of a file that the configuration names and that holds
 // something else than it should, a certificate say.
 func Describe(w io.Writer, cfg *config.Config) error {
-	if _, err := vipsOf(cfg, check.NewPool()); err != nil {
+	if _, err := vipsOf(cfg, check.NewPool(), newLiveness(zap.NewNop())); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "node %s: %s\n", cfg.Node, speakerText(cfg))
 	if cfg.BGP.Manage {
 		for _, n := range cfg.BGP.Neighbors {
 			fmt.Fprintf(w, "neighbor %s AS %d %s\n", n.Address, n.RemoteAS, n.Description)
+			describeLiveness(w, n.BFD)
 		}
+	}
+	for _, s := range cfg.BFD.Sessions {
+		describeSession(w, s)
 	}
 	for _, v := range cfg.VIPs {
 		describeVIP(w, v)
@@ -42,6 +49,32 @@ func speakerText(cfg *config.Config) string {
 	return fmt.Sprintf("gobgpd at %s (api %s), path identifier %d", b.Address, b.API, Owner(cfg.Node))
 }
 
+func describeLiveness(w io.Writer, b *config.NeighborBFD) {
+	if b == nil {
+		return
+	}
+	fmt.Fprintf(w, "  when its bfd session fails: %s, until it was up for %s", b.OnDown, b.HoldUp)
+	if b.HoldUpMax > b.HoldUp {
+		fmt.Fprintf(w, " (up to %s when it flaps)", b.HoldUpMax)
+	}
+	if b.Strict {
+		fmt.Fprintf(w, "; strict: held down until it was up once, for %s at most", b.StrictLimit)
+	}
+	fmt.Fprintln(w)
+}
+
+func describeSession(w io.Writer, s config.BFDSession) {
+	p, role, auth := s.Profile, "", "no authentication"
+	if p.Passive {
+		role = ", passive"
+	}
+	if p.Auth != nil {
+		auth = fmt.Sprintf("%s with %d keys", p.Auth.Type, len(p.Auth.Keys))
+	}
+	fmt.Fprintf(w, "bfd session %s profile %s: tx %s, rx %s, multiplier %d, %s%s\n",
+		bfdengine.Key(s.BFDKey), p.Name, p.TX, p.RX, p.Multiplier, auth, role)
+}
+
 func describeVIP(w io.Writer, v config.VIP) {
 	full := healthloop.Intent{State: healthloop.Advertised, Level: -1}
 	for _, b := range v.Backends {
@@ -56,8 +89,12 @@ func describeVIP(w io.Writer, v config.VIP) {
 	}
 	for _, b := range v.Backends {
 		c := b.Check
-		fmt.Fprintf(w, "  backend %s %s weight %d: %s every %s, timeout %s, rise %d, fall %d\n",
-			b.Name, targetOf(b), b.Weight, c.Kind, c.Interval, c.Timeout, c.Rise, c.Fall)
+		beside := ""
+		if c.Kind != "bfd" && b.BFD != (config.BFDKey{}) {
+			beside = ", and bfd"
+		}
+		fmt.Fprintf(w, "  backend %s %s weight %d: %s every %s, timeout %s, rise %d, fall %d%s\n",
+			b.Name, targetOf(b), b.Weight, c.Kind, c.Interval, c.Timeout, c.Rise, c.Fall, beside)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
@@ -18,6 +19,7 @@ import (
 type probers struct {
 	pool *check.Pool
 	tls  map[config.TLS]tlsFiles
+	live *liveness
 }
 
 // tlsFiles is what the files of a TLS client held when they were read.
@@ -37,7 +39,7 @@ func (p probers) backend(b config.Backend) (healthloop.Backend, error) {
 	}
 	return healthloop.Backend{
 		Name: b.Name, Weight: b.Weight, Kind: b.Check.Kind, Prober: prober,
-		Key: keyOf(b.Check.Kind, spec, digest),
+		Key: keyOf(b.Check.Kind, spec, digest) + fmt.Sprint(" ", b.BFD),
 		Timing: healthloop.Timing{
 			Interval: b.Check.Interval, Timeout: b.Check.Timeout, Rise: b.Check.Rise, Fall: b.Check.Fall,
 		},
@@ -51,6 +53,9 @@ func (p probers) spec(b config.Backend) (check.Spec, string, error) {
 		Send: c.Send, Expect: c.Expect,
 		Method: c.Method, Host: c.Host, Path: c.Path,
 		ExpectBody: c.ExpectBody, ExpectBodyRE: c.ExpectBodyRE, FollowRedirects: c.FollowRedirect,
+	}
+	if b.BFD != (config.BFDKey{}) {
+		spec.Liveness = p.live.reader(bfdengine.Key(b.BFD))
 	}
 	for _, h := range c.Headers {
 		spec.Headers = append(spec.Headers, check.Header(h))

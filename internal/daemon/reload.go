@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +45,11 @@ func (d *daemon) tryReload(ctx context.Context) error {
 	if cfg == nil {
 		return errors.New("the configuration has mistakes, told above")
 	}
-	if fixed := needRestart(d.cfg, cfg); len(fixed) > 0 {
+	fixed := needRestart(d.cfg, cfg)
+	if d.live.isOpen() {
+		fixed = append(fixed, bfdNeedsRestart(d.cfg.BFD, cfg.BFD)...)
+	}
+	if len(fixed) > 0 {
 		return fmt.Errorf("%s can't change while vipd runs: restart it", strings.Join(fixed, ", "))
 	}
 	if err := d.configure(ctx, cfg); err != nil {
@@ -62,6 +67,7 @@ func needRestart(old, cfg *config.Config) []string {
 		differs bool
 	}{
 		{"node", old.Node != cfg.Node},
+		{"state_dir", old.StateDir != cfg.StateDir},
 		{"bgp.enabled", old.BGP.Enabled != cfg.BGP.Enabled},
 		{"bgp.speaker", old.BGP.Speaker != cfg.BGP.Speaker},
 		{"bgp.gobgp_address", old.BGP.Address != cfg.BGP.Address},
@@ -78,6 +84,22 @@ func needRestart(old, cfg *config.Config) []string {
 			names = append(names, k.name)
 		}
 	}
+	return names
+}
+
+// bfdNeedsRestart does so for an engine that runs.
+func bfdNeedsRestart(old, cfg config.BFD) []string {
+	var names []string
+	for name, differs := range map[string]bool{
+		"bfd.listen":      !slices.Equal(old.Listen, cfg.Listen),
+		"bfd.scheduling":  !reflect.DeepEqual(old.Scheduling, cfg.Scheduling),
+		"bfd.unsolicited": !reflect.DeepEqual(old.Unsolicited, cfg.Unsolicited),
+	} {
+		if differs {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }
 

@@ -20,6 +20,7 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 		return web.Status{}, err
 	}
 	s := web.Status{Draining: d.leaving.Load() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped}
+	s.BFD = d.live.status()
 	advertised := map[string]bool{}
 	if d.rec != nil {
 		speaker := d.rec.Status()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,7 @@ type collector struct {
 	sources Sources
 	table   []series
 	descs   []*prometheus.Desc // of table, by index
+	shapes  []*prometheus.Desc // of histograms, by index
 }
 
 func newCollector(s Sources) *collector {
@@ -26,12 +28,15 @@ func newCollector(s Sources) *collector {
 	for _, row := range c.table {
 		c.descs = append(c.descs, prometheus.NewDesc(row.name, row.help, row.labels, nil))
 	}
+	for _, row := range histograms {
+		c.shapes = append(c.shapes, prometheus.NewDesc(row.name, row.help, nil, nil))
+	}
 	return c
 }
 
 // Describe is part of prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range c.descs {
+	for _, desc := range slices.Concat(c.descs, c.shapes) {
 		ch <- desc
 	}
 	c.sources.Timings.probes.Describe(ch)
@@ -64,6 +69,12 @@ func (c *collector) send(status *Status, ch chan<- prometheus.Metric) {
 			}
 			ch <- m
 		})
+	}
+	if status.BFD == nil {
+		return
+	}
+	for i, row := range histograms {
+		ch <- row.of(status.BFD).metric(c.shapes[i])
 	}
 }
 

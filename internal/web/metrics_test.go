@@ -42,6 +42,17 @@ func fixedStatus() Status {
 				Received: Messages{Open: 6, Update: 7, Notification: 8, Keepalive: 9, Refresh: 10},
 			}},
 		},
+		BFD: &BFD{
+			Sessions: []BFDSession{{
+				Peer: "10.0.0.254", State: 3, Transitions: map[Transition]uint64{{"Init", "Up"}: 2, {"Up", "Down"}: 1},
+				Received: 300, Sent: 301, AuthFailures: 4, Detection: 300 * time.Millisecond,
+			}, {Peer: "fe80::1%eth0", State: 1, Transitions: map[Transition]uint64{{"Up", "Down"}: 0}}},
+			Dropped: map[string]uint64{"bad_ttl": 5, "auth_bad_digest": 4}, Lost: 6, SendErrors: map[string]uint64{"connection refused": 7},
+			Unsigned: 8, Excused: 9,
+			Stalls:     Histogram{Bounds: []float64{.001, .01}, Counts: []uint64{10, 11, 12}, Sum: .5},
+			TxLateness: Histogram{Bounds: []float64{.001, .01}, Counts: []uint64{13, 14, 0}, Sum: .6},
+			Gaps:       Histogram{Bounds: []float64{.5, 1}, Counts: []uint64{15, 16, 0}, Sum: 7},
+		},
 		ProbesSkipped: 5,
 		Draining:      true,
 		Reload:        Reload{OK: true, At: time.UnixMilli(1767225600500)},
@@ -53,6 +64,7 @@ func fixedSources() Sources {
 	timings.Probed("web", "http", 3*time.Millisecond)
 	timings.Late(200 * time.Microsecond)
 	timings.Confirmed(1200 * time.Microsecond)
+	timings.Detected(310 * time.Millisecond)
 	timings.RPC("AddPath", "OK", time.Millisecond)
 	return Sources{
 		Status:  func(context.Context) (Status, error) { return fixedStatus(), nil },
@@ -123,6 +135,16 @@ func TestNothingOfBGPIsShownWhenItIsOff(t *testing.T) {
 	for _, name := range []string{"vipd_speaker_up", "vipd_routes", "vipd_neighbor_state"} {
 		if strings.Contains(got, name) {
 			t.Errorf("%s is shown", name)
+		}
+	}
+}
+
+func TestNothingOfBFDIsShownWithoutASession(t *testing.T) {
+	s := fixedSources()
+	s.Status = func(context.Context) (Status, error) { return Status{}, nil }
+	for line := range strings.Lines(scrape(t, New(options(s)).handler)) {
+		if strings.HasPrefix(line, "vipd_bfd_") && !strings.HasPrefix(line, "vipd_bfd_detection_seconds") {
+			t.Errorf("shown: %s", line)
 		}
 	}
 }

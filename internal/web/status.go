@@ -23,6 +23,7 @@ type Sources struct {
 type Status struct {
 	VIPs          []VIP
 	Speaker       *Speaker // nil: BGP is off
+	BFD           *BFD     // nil: no session was ever wanted
 	ProbesSkipped uint64   // since the start, of backends that are gone too
 	Draining      bool
 	Reload        Reload
@@ -61,6 +62,38 @@ type Neighbor struct {
 
 // Messages counts BGP messages by type (RFC 4271 §4.1, RFC 2918).
 type Messages struct{ Open, Update, Notification, Keepalive, Refresh uint64 }
+
+// BFD is the engine's counts since it began, and its sessions.
+type BFD struct {
+	Sessions                 []BFDSession
+	Dropped                  map[string]uint64 // received packets by reason
+	Lost                     uint64            // received packets that the kernel had no room for
+	SendErrors               map[string]uint64 // by the kernel's reason
+	Unsigned                 uint64            // packets that were not sent for want of a key
+	Excused                  uint64            // detections that were put off
+	Stalls, TxLateness, Gaps Histogram
+}
+
+// A BFDSession is a session. Peer is another for each: where sessions share an
+// address it tells more.
+type BFDSession struct {
+	Peer           string
+	State          int // RFC 5880 §4.1: 0 AdminDown, 1 Down, 2 Init, 3 Up
+	Transitions    map[Transition]uint64
+	Received, Sent uint64
+	AuthFailures   uint64
+	Detection      time.Duration // of silence until Down; 0: the peer is not heard
+}
+
+// A Transition is a change of a session's state, by their names.
+type Transition struct{ From, To string }
+
+// A Histogram counts values up to each bound, which ascend.
+type Histogram struct {
+	Bounds []float64
+	Counts []uint64 // one more than there are bounds: those beyond the last
+	Sum    float64
+}
 
 // A Reload is the last attempt to load the configuration; At is zero before
 // the first.

@@ -12,6 +12,7 @@ import (
 type Timings struct {
 	late      prometheus.Histogram
 	confirmed prometheus.Histogram
+	detected  prometheus.Histogram
 	rpcs      *prometheus.HistogramVec
 
 	// mu guards probed. The hook runs in the health loop and the reader in a
@@ -35,6 +36,11 @@ func NewTimings() *Timings {
 			Name:    "vipd_decision_to_rib_seconds",
 			Help:    "From a decision to its confirmation by the speaker, for decisions that changed a route.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60},
+		}),
+		detected: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "vipd_bfd_detection_seconds",
+			Help:    "From the last packet of a BFD session that was up to its failure by silence.",
+			Buckets: []float64{.03, .05, .1, .15, .2, .3, .5, .75, 1, 1.5, 3, 10, 30},
 		}),
 		rpcs: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vipd_speaker_rpc_seconds",
@@ -70,6 +76,9 @@ func (t *Timings) Late(by time.Duration) { t.late.Observe(by.Seconds()) }
 // Confirmed notes how long after a decision the speaker showed it.
 func (t *Timings) Confirmed(took time.Duration) { t.confirmed.Observe(took.Seconds()) }
 
+// Detected notes how long a BFD session was silent until it failed.
+func (t *Timings) Detected(after time.Duration) { t.detected.Observe(after.Seconds()) }
+
 // RPC notes a call of the speaker's API, with its gRPC status code.
 func (t *Timings) RPC(rpc, code string, took time.Duration) {
 	t.rpcs.WithLabelValues(rpc, code).Observe(took.Seconds())
@@ -77,7 +86,7 @@ func (t *Timings) RPC(rpc, code string, took time.Duration) {
 
 // collectors are all histograms but that of probes, which needs prune.
 func (t *Timings) collectors() []prometheus.Collector {
-	return []prometheus.Collector{t.late, t.confirmed, t.rpcs}
+	return []prometheus.Collector{t.late, t.confirmed, t.detected, t.rpcs}
 }
 
 // known lists what Probed was told of.

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fiberlb/vipd/bfdengine"
+	"github.com/fiberlb/vipd/bfdengine/packet"
+	"github.com/fiberlb/vipd/internal/config"
+)
+
+// bfdRetry is the pause before a session is added again that could not be.
+const bfdRetry = 5 * time.Second
+
+// A liveness runs the BFD engine and joins it to those who need to know of its
+// sessions.
+//
+//	configure ──wanted──▶ keep ───Add, Update, Remove──▶ engine
+//	engine ───changes───▶ follow ──words──▶ checks
+//	                             └─changed─▶ uplinks
+//
+// Nothing runs and no port is open until a session is wanted for the first time.
+type liveness struct {
+	log      *zap.Logger
+	detected func(after time.Duration)
+	changed  func(bfdengine.Change) // called by follow's goroutine
+
+	opened chan struct{}     // closed once the engine listens
+	engine *bfdengine.Engine // nil before
+	wanted atomic.Pointer[map[bfdengine.Key]bfdengine.Spec]
+	wake   chan struct{} // keep
+
+	// mu guards words: follow writes them, probes read them.
+	mu    sync.Mutex
+	words map[bfdengine.Key]*word
+}
+
+func newLiveness(log *zap.Logger) *liveness {
+	l := &liveness{
+		log: log, detected: func(time.Duration) {}, changed: func(bfdengine.Change) {},
+		opened: make(chan struct{}), wake: make(chan struct{}, 1), words: map[bfdengine.Key]*word{},
+	}
+	l.wanted.Store(&map[bfdengine.Key]bfdengine.Spec{})
+	return l
+}
+
+// open opens the ports if there is anything to listen for. It may be called
+// again, by one goroutine at a time.
+func (l *liveness) open(b config.BFD) error {
+	if l.isOpen() || len(b.Sessions) == 0 && b.Unsolicited == nil {
+		return nil
+	}
+	engine, err := bfdengine.New(bfdOptions(b))
+	if err != nil {
+		return fmt.Errorf("bfd: %w", err)
+	}
+	if err := engine.Listen(); err != nil {
+		return err
+	}
+	l.engine = engine
+	close(l.opened)
+	return nil
+}
+
+func (l *liveness) isOpen() bool {
+	select {
+	case <-l.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+// want says which sessions there should be from now on. Those that stay as they
+// are hear nothing of it.
+func (l *liveness) want(specs map[bfdengine.Key]bfdengine.Spec) {
+	l.wanted.Store(&specs)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run runs sessions until ctx ends, and then for as long as the peers must be
+// told that it was on purpose.
+func (l *liveness) Run(ctx context.Context) error {
+	select {
+	case <-l.opened:
+	case <-ctx.Done():
+		return nil
+	}
+	changes := l.engine.Subscribe()
+	defer changes.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.engine.Run(ctx) })
+	group.Go(func() error { return l.keep(ctx) })
+	group.Go(func() error { return l.follow(ctx, changes) })
+	return group.Wait()
+}
+
+// keep makes the engine's sessions the wanted ones.
+func (l *liveness) keep(ctx context.Context) error {
+	have := map[bfdengine.Key]bfdengine.Spec{}
+	told := map[bfdengine.Key]string{} // what was logged of those that could not be
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again.C:
+		case <-l.wake:
+		}
+		if !l.reconcile(ctx, have, told) {
+			again.Reset(bfdRetry)
+		}
+	}
+}
+
+// reconcile is one pass; it reports whether have is as wanted then.
+func (l *liveness) reconcile(ctx context.Context, have map[bfdengine.Key]bfdengine.Spec, told map[bfdengine.Key]string) (done bool) {
+	wanted, done := *l.wanted.Load(), true
+	note := func(key bfdengine.Key, err error) bool {
+		if err == nil {
+			delete(told, key)
+			return true
+		}
+		done = false
+		if ctx.Err() == nil && told[key] != err.Error() {
+			told[key] = err.Error()
+			l.log.Error("bfd session not as wanted, trying on", zap.Stringer("peer", key), zap.Error(err))
+		}
+		return false
+	}
+	for key := range maps.Clone(have) {
+		if _, stays := wanted[key]; !stays && note(key, l.engine.Remove(ctx, key)) {
+			delete(have, key)
+			l.forget(key)
+			l.log.Info("bfd session removed", zap.Stringer("peer", key))
+		}
+	}
+	for key, spec := range wanted {
+		old, there := have[key]
+		switch {
+		case !there:
+			if note(key, l.engine.Add(ctx, spec)) {
+				have[key] = spec
+				l.reader(key)() // so that it is counted from the start
+			}
+		case !reflect.DeepEqual(old, spec):
+			if note(key, l.engine.Update(ctx, spec)) {
+				have[key] = spec
+				l.log.Info("bfd session changed", zap.Stringer("peer", key))
+			}
+		}
+	}
+	return done
+}
+
+// follow hands on every transition.
+func (l *liveness) follow(ctx context.Context, changes *bfdengine.Subscription) error {
+	for {
+		all, err := changes.Next(ctx)
+		if ctx.Err() != nil {
+			return nil // the engine's farewell is no news to anybody here
+		}
+		if err != nil {
+			if errors.Is(err, bfdengine.ErrStopped) {
+				return nil // its Run says why
+			}
+			return err
+		}
+		for _, c := range all {
+			l.tell(c)
+		}
+	}
+}
+
+// tell logs a transition and brings it to those who act on it.
+func (l *liveness) tell(c bfdengine.Change) {
+	fields := []zap.Field{
+		zap.Stringer("peer", c.Key), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
+		zap.Stringer("diag", c.Diag), zap.Stringer("remote_diag", c.RemoteDiag),
+	}
+	if c.Missed > 0 {
+		fields = append(fields, zap.Uint64("missed", c.Missed))
+	}
+	level := zap.DebugLevel
+	if c.From == packet.Up || c.To == packet.Up {
+		level = zap.InfoLevel
+	}
+	l.log.Log(level, "bfd session "+c.To.String(), fields...)
+	if c.From == packet.Up && c.Diag == packet.ControlDetectionTimeExpired {
+		if s, ok := l.engine.Session(c.Key); ok && s.Heard.Before(c.At) {
+			l.detected(c.At.Sub(s.Heard))
+		}
+	}
+	l.say(c)
+	l.changed(c)
+}

@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/bfdengine"
+	"github.com/fiberlb/vipd/bfdengine/packet"
+)
+
+// Each test has loopback addresses of its own, where BFD's ports are free.
+var quick = bfdengine.Params{DesiredMinTx: 20 * time.Millisecond, RequiredMinRx: 20 * time.Millisecond}
+
+// A router is the other side of vipd's session.
+type router struct {
+	*bfdengine.Engine
+	key  bfdengine.Key
+	stop func() // without a goodbye
+}
+
+// routerAt runs one at peer with a session to local, vipd's address.
+func routerAt(t *testing.T, peer, local string, p bfdengine.Params) *router {
+	t.Helper()
+	engine, err := bfdengine.New(bfdengine.Options{Listen: []netip.Addr{netip.MustParseAddr(peer)}, Farewell: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- engine.Run(ctx) }() // ends with stop
+	r := &router{Engine: engine, key: bfdengine.Key{Peer: netip.MustParseAddr(local), Local: netip.MustParseAddr(peer)}}
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(r.stop)
+	if err := engine.Add(t.Context(), bfdengine.Spec{Key: r.key, Params: p}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// running runs a daemon until stop, which wants it to end well.
+func running(t *testing.T, o Options) (stop func()) {
+	t.Helper()
+	signals := make(chan os.Signal, 1)
+	o.Signals = signals
+	done := make(chan error, 1)
+	go func() { done <- Run(context.Background(), o) }()
+	return func() {
+		t.Helper()
+		signals <- syscall.SIGTERM
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const bfdOnly = noBGP + `
+bfd:
+  listen: [%[1]s]
+  profiles: {fast: {tx: 20ms, rx: 20ms}}
+checks: {web: {kind: http}, alive: {kind: bfd, profile: fast, local: %[1]s, interval: 100ms, rise: 1}}
+vips: [{name: web, prefix: 192.0.2.1, check: alive, backends: [{address: '%[2]s:80'}]}]
+`
+
+// once removes the first checks section, which noBGP has.
+func once(text string) string {
+	first, rest, _ := strings.Cut(text, "\nchecks:")
+	_, rest, _ = strings.Cut(rest, "\n")
+	return first + "\n" + rest
+}
+
+func TestBackendFollowsItsBFDSession(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	const here, there = "127.77.1.1", "127.77.1.2"
+	o, logs := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
+	up, advertised, withdrawn := awaited(&o, "bfd session Up"), awaited(&o, "vip advertised"), awaited(&o, "vip withdrawn")
+	stop := running(t, o)
+	defer stop()
+	r := routerAt(t, there, here, quick)
+	defer r.stop()
+	wait(t, "session", up)
+	wait(t, "advertisement", advertised)
+	began := time.Now()
+	r.stop()
+	wait(t, "withdrawal", withdrawn)
+	t.Logf("withdrawn after %s", time.Since(began))
+	if logs.FilterMessage("backend down").Len() != 1 ||
+		!strings.Contains(fmt.Sprint(logs.FilterMessage("backend down").All()[0].ContextMap()["reason"]), "Control Detection Time Expired") {
+		t.Errorf("log: %v", logs.FilterMessage("backend down").All())
+	}
+}
+
+// "AdminDown … in essence, the path is not failed" (RFC 5882 §3.2), and vipd
+// says so to its peers when it leaves.
+func TestPeersHearAdminDownAtTheEndOfTheDrain(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	const here, there = "127.77.2.1", "127.77.2.2"
+	text := strings.Replace(once(fmt.Sprintf(bfdOnly, here, there)), "grace_period: 0s", "grace_period: 300ms", 1)
+	o, _ := options(t, text)
+	up, withdrawn := awaited(&o, "bfd session Up"), awaited(&o, "all routes withdrawn")
+	stop := running(t, o)
+	r := routerAt(t, there, here, quick)
+	defer r.stop()
+	wait(t, "session", up)
+	changes := r.Subscribe()
+	defer changes.Close()
+	ended := make(chan struct{})
+	go func() { defer close(ended); stop() }()
+	wait(t, "withdrawal", withdrawn)
+	atWithdrawal := time.Now()
+	for {
+		all, err := changes.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			if c.From != packet.Up {
+				continue
+			}
+			if !c.RemoteAdmin {
+				t.Errorf("the peer saw a failure: %+v", c)
+			}
+			if early := c.At.Sub(atWithdrawal); early < 250*time.Millisecond {
+				t.Errorf("BFD ended %s after the withdrawal, within the grace period", early)
+			}
+			<-ended
+			return
+		}
+	}
+}
+
+func TestTakenBFDPortEndsTheStart(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	const here, there = "127.77.3.1", "127.77.3.2"
+	r := routerAt(t, here, there, quick)
+	defer r.stop()
+	o, _ := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
+	err := Run(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), here+":3784 is taken") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNothingListensWithoutSessions(t *testing.T) {
+	l := newLiveness(zap.NewNop())
+	if err := l.open(parse(t, noBGP+"bfd: {profiles: {a: {}}}").BFD); err != nil || l.isOpen() {
+		t.Errorf("open: %t, %v", l.isOpen(), err)
+	}
+}
