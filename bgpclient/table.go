@@ -19,6 +19,7 @@ type table struct {
 	mu      sync.Mutex
 	entries map[netip.Prefix]*entry
 	dirty   map[netip.Prefix]struct{} // to be compared now
+	leaving map[netip.Prefix]struct{} // likewise, of what is not to be there
 	suspect map[netip.Prefix]struct{} // to be listed again: something changed at the speaker
 	open    int                       // entries that are not confirmed
 	drift   uint64                    // confirmed entries that the speaker lost or changed
@@ -46,6 +47,7 @@ func newTable(owner uint32) *table {
 		owner:   owner,
 		entries: map[netip.Prefix]*entry{},
 		dirty:   map[netip.Prefix]struct{}{},
+		leaving: map[netip.Prefix]struct{}{},
 		suspect: map[netip.Prefix]struct{}{},
 		changed: make(chan struct{}),
 	}
@@ -68,39 +70,46 @@ func (t *table) set(prefix netip.Prefix, w Want, forget bool, now time.Time) boo
 	}
 	e.want, e.forget, e.decided, e.acted = w, forget, now, false
 	e.confirmed, e.err, e.tries, e.retryAt = false, nil, 0, time.Time{}
-	t.dirty[prefix] = struct{}{}
+	t.mark(prefix, e)
 	return true
+}
+
+// mark notes that a prefix is to be compared now. mu is held.
+func (t *table) mark(prefix netip.Prefix, e *entry) {
+	to, from := t.dirty, t.leaving
+	if e.want.State != Present {
+		to, from = from, to
+	}
+	to[prefix] = struct{}{}
+	delete(from, prefix)
 }
 
 // take returns up to limit operations that are due, withdrawals first: a route
 // that attracts traffic in vain hurts more than one that is late. Prefixes that
-// agree already are confirmed on the way; the rest stays dirty.
+// agree already are confirmed on the way; the rest stays dirty. It costs what it
+// returns, not what is dirty.
 func (t *table) take(limit int, now time.Time) (ops []Op, confirmed []time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.synced {
 		return nil, nil
 	}
-	var puts []Op
-	for prefix := range t.dirty {
-		op, differs := Diff(prefix, t.entries[prefix].want, t.entries[prefix].have, t.owner)
-		switch {
-		case !differs:
-			delete(t.dirty, prefix)
-			confirmed = t.confirm(prefix, now, confirmed)
-		case op.Verb == Delete:
+	ops = make([]Op, 0, min(limit, len(t.leaving)+len(t.dirty)))
+	for _, due := range []map[netip.Prefix]struct{}{t.leaving, t.dirty} {
+		for prefix := range due {
+			if len(ops) == limit {
+				break
+			}
+			delete(due, prefix)
+			e := t.entries[prefix]
+			op, differs := Diff(prefix, e.want, e.have, t.owner)
+			if !differs {
+				confirmed = t.confirm(prefix, now, confirmed)
+				continue
+			}
+			e.acted = true
 			ops = append(ops, op)
-		default:
-			puts = append(puts, op)
 		}
-	}
-	ops = append(ops, puts...)
-	if len(ops) > limit {
-		ops = ops[:limit]
-	}
-	for _, op := range ops {
-		delete(t.dirty, op.Route.Prefix)
-		t.entries[op.Route.Prefix].acted = true
 	}
 	t.notify()
 	return ops, confirmed
@@ -169,7 +178,7 @@ func (t *table) sawAll(paths []Path) (n news) {
 			n.foreign = append(n.foreign, prefix)
 		}
 		e.err, e.tries, e.retryAt = nil, 0, time.Time{}
-		t.dirty[prefix] = struct{}{}
+		t.mark(prefix, e)
 	}
 	t.synced = true
 	return n
@@ -192,6 +201,7 @@ func (t *table) confirm(prefix netip.Prefix, now time.Time, took []time.Duration
 		t.removed += uint64(count(e.acted))
 		delete(t.entries, prefix)
 		delete(t.dirty, prefix)
+		delete(t.leaving, prefix)
 	}
 	return took
 }
@@ -237,7 +247,7 @@ func (t *table) due(failing map[netip.Prefix]struct{}, now time.Time) (next time
 			continue
 		}
 		if !e.retryAt.After(now) {
-			t.dirty[prefix] = struct{}{}
+			t.mark(prefix, e)
 			delete(failing, prefix)
 			continue
 		}
@@ -253,8 +263,8 @@ func (t *table) again(ops []Op) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, op := range ops {
-		if t.entries[op.Route.Prefix] != nil {
-			t.dirty[op.Route.Prefix] = struct{}{}
+		if e := t.entries[op.Route.Prefix]; e != nil {
+			t.mark(op.Route.Prefix, e)
 		}
 	}
 }
@@ -299,7 +309,7 @@ func (t *table) anySuspect() bool {
 func (t *table) anyDirty() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.dirty) > 0
+	return len(t.dirty)+len(t.leaving) > 0
 }
 
 // manages returns a test for whether a prefix is in the table.
