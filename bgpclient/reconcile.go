@@ -220,12 +220,20 @@ func (r *Reconciler) session(ctx context.Context) error {
 }
 
 // A redial paces attempts. A port where nobody listens answers at once and at
-// no cost, so it is tried often: gobgpd's peers wait for the routes of a
-// restarted one for about a second only. Anything else backs off to a second.
-type redial struct{ delay time.Duration }
+// little cost, so it is tried often, and most often for as long as a restart
+// takes: gobgpd's peers wait for the routes of a restarted one for about a
+// second only. Anything else backs off to a second.
+type redial struct {
+	delay  time.Duration
+	absent time.Duration // how long nobody listened
+}
 
 func (d *redial) next(err error) time.Duration {
-	const quick, slow = 50 * time.Millisecond, time.Second
+	const restart, eager, quick, slow = 10 * time.Second, 10 * time.Millisecond, 50 * time.Millisecond, time.Second
+	if errors.Is(err, ErrAbsent) && d.absent < restart {
+		d.absent += eager
+		return eager
+	}
 	if errors.Is(err, ErrAbsent) || errors.Is(err, ErrLost) {
 		d.delay = quick
 		return quick

@@ -298,6 +298,25 @@ func TestSpeakerThatIsSilentWhenAskedForEventsIsLost(t *testing.T) {
 	})
 }
 
+// Its neighbors may drop all routes a second after it came back.
+func TestRestartedSpeakerIsFoundAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		r := running(t, f, func(r *Reconciler) { r.Set(route(1, 10)) })
+		for down, found := range map[time.Duration]time.Duration{
+			5 * time.Second: 11 * time.Millisecond, time.Minute: 51 * time.Millisecond,
+		} {
+			settle(t, r, time.Second)
+			time.Sleep(time.Minute)
+			f.stop()
+			time.Sleep(down)
+			f.start()
+			settle(t, r, found)
+			wantTable(t, f, testOwner, map[netip.Prefix]Route{prefix(1): route(1, 10)})
+		}
+	})
+}
+
 func TestChangeOfMindIsNoFailure(t *testing.T) {
 	tab := newTable(testOwner)
 	tab.sawAll(nil)
