@@ -14,7 +14,12 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/packet"
 )
 
-func TestMain(m *testing.M) { os.Exit(testns.Main(m)) }
+func TestMain(m *testing.M) {
+	if arg, ok := os.LookupEnv(loadPeer); ok {
+		os.Exit(runLoadPeer(arg))
+	}
+	os.Exit(testns.Main(m))
+}
 
 // An engine runs until the test ends.
 type running struct {

@@ -37,7 +37,7 @@ func (w *worker) pause() {
 	}
 	now := w.clock()
 	w.moderation.update(now, w.stats.Received+w.stats.Sent)
-	limit, datagrams := idle, true
+	limit, doze := idle, false
 	if next, ok := w.wheel.Next(); ok {
 		limit = min(limit, next.Sub(now))
 	}
@@ -48,12 +48,16 @@ func (w *worker) pause() {
 	case len(w.backlog) > 0 || w.more:
 		limit = 0
 	case w.moderation.on:
-		limit, datagrams = w.moderation.window, false
+		limit, doze = w.moderation.window, true
 	case w.deaf:
-		limit, datagrams = min(limit, defaultWindow), false
+		limit, doze = defaultWindow, true
 	case !published:
 		limit = min(limit, defaultWindow)
 	}
 	w.slept = max(limit, 0)
-	w.waiter.Wait(w.slept, datagrams)
+	if doze {
+		w.waiter.Doze(w.slept)
+	} else {
+		w.waiter.Wait(w.slept)
+	}
 }

@@ -4,7 +4,7 @@
 //
 // Calls that never block are made without telling Go's scheduler: that would
 // cost more than the call itself at ten thousand packets a second. Only Wait,
-// which blocks, tells it.
+// which may block for long, tells it.
 package sock
 
 import (

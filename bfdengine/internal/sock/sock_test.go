@@ -44,7 +44,7 @@ func read(t *testing.T, r *Receiver) Datagram {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	w.Wait(5*time.Second, true)
+	w.Wait(5 * time.Second)
 	got, _, _, err := r.Read(NewBatch(), time.Now())
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %d datagrams, %v", len(got), err)
@@ -182,8 +182,27 @@ func TestWakeEndsAWaitOnce(t *testing.T) {
 	defer w.Close()
 	w.Wake()
 	w.Wake()
-	if !w.Wait(10*time.Second, true) || w.Wait(0, true) {
+	if !w.Wait(10*time.Second) || w.Wait(0) {
 		t.Error("two wakes before a wait are one")
+	}
+}
+
+// While the worker moderates, packets don't wake it, but callers do.
+func TestOnlyAWakeEndsADoze(t *testing.T) {
+	r := listen(t, "0.0.0.0", 3784)
+	w, err := NewWaiter([]*Receiver{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	dial(t, Path{Peer: netip.MustParseAddr("127.0.0.3"), SourcePort: 50000, Port: 3784}).Send([]byte("hello"))
+	began := time.Now()
+	if w.Doze(time.Millisecond) || time.Since(began) < time.Millisecond {
+		t.Errorf("a doze of 1 ms ended after %v", time.Since(began))
+	}
+	w.Wake()
+	if !w.Doze(time.Millisecond) {
+		t.Error("a wake did not end a doze")
 	}
 }
 
@@ -198,7 +217,7 @@ func TestNothingIsAllocatedForAPacket(t *testing.T) {
 	b, p, got := NewBatch(), make([]byte, 24), 0
 	if n := testing.AllocsPerRun(100, func() {
 		s.Send(p)
-		w.Wait(time.Second, true)
+		w.Wait(time.Second)
 		ds, _, _, _ := r.Read(b, time.Now())
 		got += len(ds)
 	}); n > 0 || got != 101 {

@@ -32,20 +32,33 @@ func (w *Waiter) Wake() {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fds[0].Fd), uintptr(unsafe.Pointer(unsafe.SliceData(one))), 8)
 }
 
-// Wait returns after limit, after a Wake, or, if datagrams is set, when there are
-// some. It may return early for nothing. It is the one call that blocks.
-func (w *Waiter) Wait(limit time.Duration, datagrams bool) (woken bool) {
-	fds := w.fds
-	if !datagrams {
-		fds = fds[:1]
-	}
-	fds[0].Revents = 0
+// Wait returns after limit, after a Wake, or when there are datagrams. It may
+// return early for nothing.
+func (w *Waiter) Wait(limit time.Duration) (woken bool) {
+	w.fds[0].Revents = 0
 	ts := unix.NsecToTimespec(int64(max(limit, 0)))
-	if n, err := unix.Ppoll(fds, &ts, nil); err != nil || n == 0 || fds[0].Revents == 0 {
+	n, err := unix.Ppoll(w.fds, &ts, nil)
+	return err == nil && n > 0 && w.woken()
+}
+
+// Doze is Wait without datagrams, and for a millisecond at most: Go's scheduler is
+// not told. It would take a thread that sleeps for half a millisecond at a time
+// for one in a single long call, and look at it every 20 µs: a sixth of the CPU
+// time of a thousand sessions.
+func (w *Waiter) Doze(limit time.Duration) (woken bool) {
+	w.fds[0].Revents = 0
+	ts := unix.NsecToTimespec(int64(min(max(limit, 0), time.Millisecond)))
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.fds[0])), 1, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	return errno == 0 && n > 0 && w.woken()
+}
+
+// woken takes back what Wake wrote.
+func (w *Waiter) woken() bool {
+	if w.fds[0].Revents == 0 {
 		return false
 	}
 	var count [8]byte
-	unix.RawSyscall(unix.SYS_READ, uintptr(fds[0].Fd), uintptr(unsafe.Pointer(&count)), 8)
+	unix.RawSyscall(unix.SYS_READ, uintptr(w.fds[0].Fd), uintptr(unsafe.Pointer(&count)), 8)
 	return true
 }
 
