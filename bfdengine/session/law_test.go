@@ -78,6 +78,9 @@ func (l *law) do(in input) (session.Effects, error) {
 	if err == nil && (fx.Next.IsZero() || in.call == "Advance" && !fx.Next.After(in.at)) {
 		err = fmt.Errorf("to be called again at %v, which is no progress", fx.Next)
 	}
+	if err == nil && after.RemoteDiscr != 0 && fx.Next.After(after.Heard.Add(after.Detection)) {
+		err = fmt.Errorf("to be called again at %v, after the end of the detection time", fx.Next)
+	}
 	if err == nil && l.s.Stopped() && after.State != packet.AdminDown {
 		err = fmt.Errorf("stopped in %v", after.State)
 	}

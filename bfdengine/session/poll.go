@@ -12,6 +12,10 @@ type timing struct{ tx, rx time.Duration }
 // slow is the least interval while the session is not Up (§6.8.3).
 const slow = time.Second
 
+// farthest is the longest round trip there is: who answers later lost the first
+// polls.
+const farthest = 3 * time.Second
+
 // A poll sequence (§6.5) asks the peer to confirm what our packets say. One at a
 // time: while it is on its way the timing that is told stays as it is, and a
 // further change waits, or nobody could say what a Final confirms.
@@ -92,8 +96,8 @@ func (s *Session) answered(now time.Duration, final bool) {
 	case s.poll == asking && s.asked && final:
 		s.poll = settling
 		// The answer is to the first P, or to a later one: it took no longer than
-		// this. Who answers only after many is not that far away.
-		s.askedAt = s.sent + min(now-s.askedAt, s.detection())
+		// this.
+		s.askedAt = s.sent + min(now-s.askedAt, farthest)
 	case s.poll == settling && !final && now >= s.askedAt:
 		s.poll = quiet
 	}

@@ -100,8 +100,8 @@ func TestFasterAndLongerDetectionAtOnce(t *testing.T) {
 	if p := all[0]; !p.Poll || p.DesiredMinTx != 100*ms {
 		t.Errorf("sent %+v", p)
 	}
-	x.get(packet.Up, final)
-	x.get(packet.Up)
+
+	x = newUp(t, usual)
 	x.configure(minRx(400 * ms))
 	x.advance(1200*ms - 1)
 	x.wantState(packet.Up)

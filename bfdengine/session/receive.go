@@ -18,6 +18,7 @@ func (s *Session) Receive(now time.Time, p packet.Control) Effects {
 	s.answered(t, p.Final)
 	if to, why := onReceived(s.state, p.State); to != s.state {
 		s.enter(now, to, why, &fx)
+		fx.Event.RemoteAdmin = p.State == packet.AdminDown
 	}
 	// "… without respect to the transmission timer or any other transmission
 	// limitations, without respect to the session state, and without respect to

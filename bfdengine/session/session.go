@@ -197,7 +197,6 @@ func (s *Session) enter(now time.Time, to packet.State, d packet.Diag, fx *Effec
 	fx.Event = Event{
 		From: from, To: to, Diag: d, At: now,
 		RemoteState: s.remote.State, RemoteDiag: s.remote.Diag,
-		RemoteAdmin: d == packet.NeighborSignaledSessionDown && s.remote.State == packet.AdminDown,
 	}
 }
 
