@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A target is where a check connects to.
@@ -44,16 +46,36 @@ func (t target) host() string {
 	return host
 }
 
-// dial connects, for as long as ctx lasts. Closing the connection resets it.
-func (t target) dial(ctx context.Context) (*net.TCPConn, error) {
-	if t.literal.IsValid() {
-		return t.pool.dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, t.literal)
+// A conn is the connection of a probe. Its end resets it, and whoever waits for
+// it waits no longer than the probe's context lasts.
+type conn interface {
+	net.Conn
+	syscall.Conn
+}
+
+// dial connects. With eager we speak first, or nobody does.
+func (t target) dial(ctx context.Context, eager bool) (conn, error) {
+	if t.literal.IsValid() && t.literal.Addr().Zone() == "" {
+		return connect(ctx, t.literal, eager)
 	}
 	c, err := t.pool.dialer.DialContext(ctx, "tcp", t.address)
 	if err != nil {
 		return nil, err
 	}
-	return c.(*net.TCPConn), nil // which network "tcp" promises
+	tcp := c.(*net.TCPConn) // which network "tcp" promises
+	return &dialed{tcp, cutOff(ctx, c)}, nil
+}
+
+// A dialed is a conn that net.Dialer made.
+type dialed struct {
+	*net.TCPConn
+	stop func() bool
+}
+
+// Close ends the connection.
+func (d *dialed) Close() error {
+	d.stop()
+	return d.TCPConn.Close()
 }
 
 // cutOff makes every read and write on c fail from the moment that ctx ends, by
@@ -70,10 +92,23 @@ func cutOff(ctx context.Context, c net.Conn) (stop func() bool) {
 // free port. A reset leaves none on either side, and takes nothing from the
 // backend: its answer was read, or is of no interest any more. HAProxy closes
 // its checks in the same way unless told to "linger".
-func resetOnClose(_ context.Context, _, _ string, c syscall.RawConn) error {
+func resetOnClose(fd int) error { return linger(fd, &unix.Linger{Onoff: 1}) }
+
+func linger(fd int, l *unix.Linger) error {
+	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, l)
+}
+
+// endByFIN takes back that closing c resets it.
+func endByFIN(c syscall.Conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return onDescriptor(raw, func(fd int) error { return linger(fd, &unix.Linger{}) })
+}
+
+func onDescriptor(raw syscall.RawConn, f func(fd int) error) error {
 	var failed error
-	err := c.Control(func(fd uintptr) {
-		failed = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-	})
+	err := raw.Control(func(fd uintptr) { failed = f(int(fd)) })
 	return errors.Join(err, failed)
 }

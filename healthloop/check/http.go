@@ -64,12 +64,11 @@ func (p *httpProber) Probe(ctx context.Context) error {
 // ask gets one page. It returns the page to get next if there is a redirect to
 // follow.
 func (p *httpProber) ask(ctx context.Context, a *attempt, at page) (*page, error) {
-	c, err := p.dial(ctx)
+	c, err := p.dial(ctx, true)
 	if err != nil {
 		return nil, a.unconnected(ctx, p.address, err)
 	}
 	defer c.Close()
-	defer cutOff(ctx, c)()
 	a.did("connected")
 
 	var conn net.Conn = c

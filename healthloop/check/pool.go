@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // A Pool is what the checks of a process share, so that ten thousand of them
@@ -20,7 +21,9 @@ func NewPool() *Pool {
 	return &Pool{
 		// A probe is over before the first keepalive: spare the four system
 		// calls that set it up.
-		dialer:    net.Dialer{KeepAlive: -1, ControlContext: resetOnClose},
+		dialer: net.Dialer{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
+			return onDescriptor(c, resetOnClose)
+		}},
 		scratches: sync.Pool{New: func() any { return newScratch() }},
 	}
 }

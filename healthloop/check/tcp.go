@@ -28,7 +28,7 @@ func newTCP(t target, spec Spec) *tcpProber {
 // Probe implements healthloop.Prober.
 func (p *tcpProber) Probe(ctx context.Context) error {
 	a := begin(p.what)
-	c, err := p.dial(ctx)
+	c, err := p.dial(ctx, len(p.send) > 0 || p.expect == nil)
 	if err != nil {
 		return a.unconnected(ctx, p.address, err)
 	}
@@ -37,7 +37,6 @@ func (p *tcpProber) Probe(ctx context.Context) error {
 	if len(p.send) == 0 && p.expect == nil {
 		return nil
 	}
-	defer cutOff(ctx, c)()
 	if len(p.send) > 0 {
 		if _, err := c.Write(p.send); err != nil {
 			return a.broken(ctx, err, healthloop.ReasonOther)
@@ -47,7 +46,7 @@ func (p *tcpProber) Probe(ctx context.Context) error {
 	if p.expect == nil {
 		// Nobody waits for what was sent to arrive: a reset would make the
 		// kernel drop the rest of it.
-		return c.SetLinger(-1)
+		return endByFIN(c)
 	}
 	return p.listen(ctx, &a, c)
 }

@@ -122,14 +122,33 @@ func TestSentDataArrivesBeforeTheEnd(t *testing.T) {
 func TestProbesEndWithAReset(t *testing.T) {
 	read := make(chan error, 1)
 	address := backend(t, func(_ context.Context, c net.Conn) {
+		_, _ = io.WriteString(c, "220 ready")
 		_, err := io.Copy(io.Discard, c)
 		read <- err
 	})
-	if err := probe(t, "tcp", Spec{Address: address}, patience); err != nil {
+	spec := Spec{Address: address, Expect: regexp.MustCompile("ready")}
+	if err := probe(t, "tcp", spec, patience); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-read; reasonOf(err) != healthloop.ReasonReset {
 		t.Errorf("the backend saw %v, want a reset", err)
+	}
+}
+
+// The kernel accepts, and the reset comes before the connection is handed on.
+func TestABareConnectDoesNotWakeTheBackend(t *testing.T) {
+	accepted := make(chan string, 2)
+	address := backend(t, func(_ context.Context, c net.Conn) {
+		said, _ := io.ReadAll(c)
+		accepted <- string(said)
+	})
+	for _, send := range []string{"", "hello"} {
+		if err := probe(t, "tcp", Spec{Address: address, Send: []byte(send)}, patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said := <-accepted; said != "hello" {
+		t.Errorf("the backend accepted a connection that said %q", said)
 	}
 }
 
