@@ -21,8 +21,6 @@ type Message struct {
 	EndOfRIB  bool
 	Announced []netip.Prefix
 	Withdrawn []netip.Prefix
-	// Communities on what is announced, "65535:0".
-	Communities []string
 }
 
 // A Collector is a BGP speaker that announces nothing and records every message
@@ -162,10 +160,6 @@ func message(peer netip.Addr, u *bgp.BGPUpdate) Message {
 			m.Announced = append(m.Announced, prefixes(a.Value)...)
 		case *bgp.PathAttributeMpUnreachNLRI:
 			m.Withdrawn = append(m.Withdrawn, prefixes(a.Value)...)
-		case *bgp.PathAttributeCommunities:
-			for _, c := range a.Value {
-				m.Communities = append(m.Communities, fmt.Sprintf("%d:%d", c>>16, c&0xffff))
-			}
 		}
 	}
 	return m

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // frrDir is where Debian has FRR's daemons.
@@ -38,9 +36,9 @@ func (h *Host) FRR(c FRRConfig) *FRR {
 	h.lab.must(os.Mkdir(f.dir, 0o755))
 	daemons := []struct{ name, config string }{{"zebra", c.Zebra}, {"bgpd", c.BGP}, {"bfdd", c.BFD}}
 	for _, d := range daemons {
-		h.lab.write(f.dir, d.name+".conf", "hostname "+h.Name+"\n"+d.config)
+		h.write(filepath.Join("frr", d.name+".conf"), "hostname "+h.Name+"\n"+d.config)
 	}
-	h.lab.must(h.joinVTY())
+	h.joinVTY()
 	zebra := filepath.Join(f.dir, "zserv.api")
 	for _, d := range daemons {
 		if d.name == "bfdd" && d.config == "" {
@@ -61,25 +59,20 @@ func (h *Host) FRR(c FRRConfig) *FRR {
 // joinVTY makes root a member of the group that FRR insists on, on this host
 // alone. The daemons can then stay root: one that becomes another user forgets
 // that it is to die with its parent (PR_SET_PDEATHSIG).
-func (h *Host) joinVTY() error {
+func (h *Host) joinVTY() {
+	h.lab.Helper()
 	const groups, vty = "/etc/group", "\nfrrvty:"
 	text, err := os.ReadFile(groups)
-	if err != nil {
-		return err
-	}
+	h.lab.must(err)
 	before, rest, ok := strings.Cut(string(text), vty)
 	if !ok {
-		return fmt.Errorf("%s: no group frrvty", groups)
+		h.lab.Fatalf("%s: no group frrvty", groups)
 	}
 	line, after, _ := strings.Cut(rest, "\n")
 	if !strings.HasSuffix(line, ":") {
 		line += ","
 	}
-	own := filepath.Join(h.dir, "group")
-	if err := os.WriteFile(own, []byte(before+vty+line+"root\n"+after), 0o644); err != nil {
-		return err
-	}
-	return h.do(func() error { return unix.Mount(own, groups, "", unix.MS_BIND, "") })
+	h.replace(groups, before+vty+line+"root\n"+after)
 }
 
 // answers waits until a daemon listens to vtysh: it has its configuration then,
@@ -109,15 +102,6 @@ func (f *FRR) Restart() {
 // Show runs a command of vtysh that prints JSON.
 func (f *FRR) Show(into any, command string) error {
 	return f.host.show(into, "vtysh", "--vty_socket", f.dir, "-c", command+" json")
-}
-
-// A Path is one way to a prefix in the router's BGP table.
-type Path struct {
-	Peer        netip.Addr
-	LocalPref   int
-	Communities []string
-	Best        bool // the best, or as good
-	Stale       bool // kept over a graceful restart of the peer
 }
 
 // Paths are the router's paths to a prefix, in the order of the peers.
@@ -184,4 +168,14 @@ func (f *FRR) Established() error {
 		return errors.New(strings.Join(down, ", "))
 	}
 	return nil
+}
+
+// Daemon returns the process of one of FRR's daemons.
+func (f *FRR) Daemon(name string) *Process {
+	f.host.lab.Helper()
+	i := slices.IndexFunc(f.daemons, func(p *Process) bool { return p.label == name })
+	if i < 0 {
+		f.host.lab.Fatalf("%s: FRR runs no %s", f.host.Name, name)
+	}
+	return f.daemons[i]
 }

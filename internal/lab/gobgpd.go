@@ -18,7 +18,8 @@ const limit = 30 * time.Second
 // A Neighbor is a BGP peer of a node.
 type Neighbor struct {
 	Address netip.Addr
-	Port    uint16 // 0: 179
+	Local   netip.Addr // only ExaBGP must be told
+	Port    uint16     // 0: 179
 	AS      uint32
 	Restart int // seconds of graceful restart; 0: none
 }
@@ -37,6 +38,12 @@ func (h *Host) Gobgpd(version string, s Speaker) *Process {
 	p := h.Start("gobgpd", h.gobgpd(version), s.gobgpdArgs(h)...)
 	h.Listens("127.0.0.1:50051")
 	return p
+}
+
+// GobgpdFile starts a gobgpd with a configuration of its own.
+func (h *Host) GobgpdFile(version, config string) *Process {
+	h.lab.Helper()
+	return h.Start("gobgpd", h.gobgpd(version), "-f", h.write("gobgpd-own.toml", config), "--pprof-disable")
 }
 
 // Replace ends a gobgpd and starts one of another version in its place.
@@ -104,7 +111,7 @@ enabled = %[4]t
 	if graceful {
 		args = append(args, "--graceful-restart")
 	}
-	h.lab.write(h.dir, "gobgpd.toml", b.String())
+	h.write("gobgpd.toml", b.String())
 	return args
 }
 

@@ -56,14 +56,3 @@ func (h Heard) Withdrawn(p netip.Prefix) (time.Time, error) {
 	}
 	return time.Time{}, fmt.Errorf("%s not withdrawn in %d messages", p, len(h))
 }
-
-// Announced returns when a prefix was first announced, with a community if one
-// is named.
-func (h Heard) Announced(p netip.Prefix, community string) (time.Time, error) {
-	for _, m := range h {
-		if slices.Contains(m.Announced, p) && (community == "" || slices.Contains(m.Communities, community)) {
-			return m.At, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%s %s not announced in %d messages", p, community, len(h))
-}

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -124,12 +123,4 @@ func (l *Lab) must(err error) {
 	if err != nil {
 		l.Fatal(err)
 	}
-}
-
-// write puts a file into a folder and returns its path.
-func (l *Lab) write(dir, name, text string) string {
-	l.Helper()
-	path := filepath.Join(dir, name)
-	l.must(os.WriteFile(path, []byte(text), 0o644))
-	return path
 }

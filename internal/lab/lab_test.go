@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -49,14 +48,19 @@ func TestLinkIsCutAndMended(t *testing.T) {
 func TestSmallDiskIsOneHostsOwn(t *testing.T) {
 	l := New(t)
 	a, b := l.Host("a"), l.Host("b")
-	disk := filepath.Join(l.dir, "disk")
-	l.must(os.Mkdir(disk, 0o755))
-	a.Mount(disk, 64<<10)
-	fill := []string{"if=/dev/zero", "of=" + disk + "/file", "bs=128k", "count=1"}
-	if _, err := a.output("", "dd", fill...); err == nil {
-		t.Error("a wrote more than its disk holds")
+	write := func(h *Host, file string) error {
+		_, err := h.output("", "dd", "if=/dev/zero", "of="+file, "bs=4k", "count=1")
+		return err
 	}
-	b.Run("dd", fill...)
+	disk := a.Disk(64 << 10)
+	l.must(write(a, "first"))
+	disk.Fill()
+	if write(a, "second") == nil {
+		t.Error("a wrote to its full disk")
+	}
+	l.must(write(b, "second"))
+	disk.Free()
+	l.must(write(a, "third"))
 }
 
 func TestNothingIsLeftBehind(t *testing.T) {

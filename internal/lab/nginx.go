@@ -19,7 +19,7 @@ func (h *Host) Nginx(label string, at ...netip.AddrPort) *Process {
 		fmt.Fprintf(&listen, "    listen %s backlog=1024;\n", a)
 	}
 	// One process, so that a signal to it is a signal to all of it.
-	conf := h.lab.write(dir, "nginx.conf", fmt.Sprintf(`daemon off;
+	conf := h.write(filepath.Join(label, "nginx.conf"), fmt.Sprintf(`daemon off;
 master_process off;
 pid %[1]s/pid;
 error_log stderr;

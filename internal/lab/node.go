@@ -56,11 +56,12 @@ func (n *Node) collector() []netip.Addr {
 func (n *Node) speaker() Speaker {
 	restart := n.rack.opts.Restart
 	s := Speaker{AS: NodeAS, RouterID: n.Link.A.V4, API: n.rack.opts.API}
-	for _, a := range []netip.Addr{n.Link.B.V4, n.Link.B.V6} {
-		s.Neighbors = append(s.Neighbors, Neighbor{Address: a, AS: RouterAS, Restart: restart})
-	}
-	for _, a := range n.collector() {
-		s.Neighbors = append(s.Neighbors, Neighbor{Address: a, Port: collectorPort, AS: RouterAS, Restart: restart})
+	collector := n.collector()
+	for i, a := range []netip.Addr{n.Link.B.V4, n.Link.B.V6} {
+		to := Neighbor{Address: a, Local: n.Addresses()[i], AS: RouterAS, Restart: restart}
+		s.Neighbors = append(s.Neighbors, to)
+		to.Address, to.Port = collector[i], collectorPort
+		s.Neighbors = append(s.Neighbors, to)
 	}
 	return s
 }
@@ -71,6 +72,18 @@ func (n *Node) StartSpeaker() {
 	if n.rack.opts.Speaker != "embedded" {
 		n.Gobgpd = n.Host.Gobgpd(n.rack.opts.Speaker, n.speaker())
 	}
+}
+
+// StartExaBGP starts ExaBGP in place of vipd and a speaker. It announces the
+// first VIPs while the first backend answers.
+func (n *Node) StartExaBGP() *Process {
+	n.lab.Helper()
+	var checks []Healthcheck
+	for _, p := range n.rack.Both() {
+		checks = append(checks, Healthcheck{Prefix: p, Web: backend(0),
+			More: "--interval 0.2 --fast-interval 0.2 --rise 1 --fall 2 --up-metric 0"})
+	}
+	return n.Host.ExaBGP(n.speaker(), checks...)
 }
 
 // StartVipd starts vipd.

@@ -27,9 +27,7 @@ type Process struct {
 // or fails if VIPD_REQUIRE is 1.
 func (h *Host) Start(label, name string, args ...string) *Process {
 	h.lab.Helper()
-	if _, err := exec.LookPath(find(name)); err != nil {
-		missing(h.lab, "%s: %v (scripts/deps.sh)", h.Name, err)
-	}
+	h.needs(name)
 	p := &Process{host: h, label: label, name: name, args: args, log: filepath.Join(h.dir, label+".log")}
 	h.lab.Cleanup(func() {
 		p.Kill()
@@ -41,11 +39,24 @@ func (h *Host) Start(label, name string, args ...string) *Process {
 	return p
 }
 
+// needs ends a test for which one of these programs is not there.
+func (h *Host) needs(programs ...string) {
+	h.lab.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(find(name)); err != nil {
+			missing(h.lab, "%s: %v (scripts/deps.sh)", h.Name, err)
+		}
+	}
+}
+
 // Again starts the program anew after it has ended.
 func (p *Process) Again() {
 	p.host.lab.Helper()
-	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	p.host.lab.must(err)
+	var out *os.File
+	p.host.lab.must(p.host.do(func() (err error) {
+		out, err = os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		return err
+	}))
 	defer out.Close()
 	cmd := p.host.command(p.name, p.args...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -113,9 +124,12 @@ func (p *Process) Exited() bool {
 
 // Log is what it has printed so far, in all its lives.
 func (p *Process) Log() string {
-	text, err := os.ReadFile(p.log)
-	if err != nil {
-		return fmt.Sprint(err)
+	var text []byte
+	if err := p.host.do(func() (err error) {
+		text, err = os.ReadFile(p.log)
+		return err
+	}); err != nil {
+		return err.Error()
 	}
 	return string(text)
 }

@@ -22,8 +22,8 @@ const ownNextHops = "no zebra nexthop kernel enable\n"
 // Where the nodes' backends listen: 127.0.0.1, from this port on.
 const firstBackend = 8081
 
-// A Rack is a client, a top-of-rack router with FRR, and load-balancer nodes
-// behind it:
+// A Rack is a client, a top-of-rack router with FRR or BIRD, and load-balancer
+// nodes behind it:
 //
 //	client ── tor ─┬─ n1   vipd, gobgpd or not, nginx with the VIPs on lo,
 //	               ├─ n2   and nginx as backends
@@ -34,7 +34,7 @@ const firstBackend = 8081
 type Rack struct {
 	*Lab
 	Client, Tor *Host
-	Router      *FRR
+	Router      Router
 	Collector   *Collector
 	Nodes       []*Node
 	// VIP4 and VIP6 are the first VIP's prefixes; the web servers serve them.
@@ -51,7 +51,8 @@ type RackOptions struct {
 	Backends int    // of each VIP on each node; default 1
 	VIPs     int    // of IPv4, besides the first of each family
 	Restart  int    // seconds of graceful restart on both sides; 0: none
-	Router   string // more lines for FRR's router bgp
+	BIRD     bool   // the router is BIRD, not FRR
+	Router   string // more lines for FRR's router bgp, or for BIRD's template bgp
 	Vipd     string // more top-level sections of vipd's configuration
 	VIP      string // more keys of each VIP, "min_healthy: 2, …"
 	Check    string // the keys of the check; default HTTP every 200 ms
@@ -82,7 +83,11 @@ func NewRack(l *Lab, opts RackOptions) *Rack {
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
-	r.Router = r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr()})
+	if opts.BIRD {
+		r.Router = r.Tor.BIRD(r.bird())
+	} else {
+		r.Router = r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr()})
+	}
 	r.Collector = r.Tor.Collect(RouterAS, collect...)
 	if opts.NoVipd {
 		return r

@@ -33,3 +33,14 @@ func (p *Process) Usage() (cpu time.Duration, rss int64) {
 	p.host.lab.must(err)
 	return cpu, n << 10
 }
+
+// Files counts what the process has open.
+func (p *Process) Files() int {
+	p.host.lab.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	p.host.lab.must(err)
+	return len(open)
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }

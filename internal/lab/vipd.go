@@ -51,14 +51,29 @@ type Vipd struct {
 // Vipd starts vipd with a configuration in YAML.
 func (h *Host) Vipd(config string) *Vipd {
 	h.lab.Helper()
-	path := h.lab.write(h.dir, "vipd.yaml", config)
+	path := h.write("vipd.yaml", config)
 	return &Vipd{Process: h.Start("vipd", os.Getenv(binary), "run", "--config", path), config: path}
 }
 
 // Configure writes another configuration, which a reload or a start takes.
 func (v *Vipd) Configure(config string) {
 	v.host.lab.Helper()
-	v.host.lab.must(os.WriteFile(v.config, []byte(config), 0o644))
+	v.host.write(filepath.Base(v.config), config)
+}
+
+// Tear writes as much of a configuration as a full disk takes, and returns that.
+func (v *Vipd) Tear(config string) (written string) {
+	v.host.lab.Helper()
+	v.host.lab.must(v.host.do(func() error {
+		err := os.WriteFile(v.config, []byte(config), 0o644)
+		if !errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("the disk is not full: %w", err)
+		}
+		text, err := os.ReadFile(v.config)
+		written = string(text)
+		return err
+	}))
+	return written
 }
 
 // Reload makes vipd read its configuration again and returns whether it took it.
