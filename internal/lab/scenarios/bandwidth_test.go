@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/fiberlb/vipd/internal/lab"
 )
@@ -20,11 +21,50 @@ func TestLinkBandwidth(t *testing.T) {
 				VIP: "link_bandwidth: {per_weight: 10G, settle: 1s}"})
 			n1 := rack.Nodes[0]
 			rack.Within(soon, "equal shares", func() error { return shares(rack, 2, 2, 2) })
+			rack.Within(soon, "n1 says so once", func() error { return rack.Heard(n1, time.Time{}, 2, 0) })
 			n1.Backends[0].Kill()
 			rack.Within(soon, "n1 has half a share", func() error { return shares(rack, 1, 2, 2) })
 			n1.Backends[0].Again()
 			rack.Within(soon, "equal shares again", func() error { return shares(rack, 2, 2, 2) })
+			rack.Within(soon, "each is said once", func() error { return rack.Heard(n1, time.Time{}, 6, 0) })
 		})
+	}
+}
+
+// A backend flaps, and each time is up for less than the settle time. The router
+// hears of the capacity that is lost at once, and not of the one that comes and
+// goes.
+//
+// The bound: a higher capacity is announced only when for a settle time there was
+// none lower, so at most once in a settle time; and a lower one is news only when
+// a higher one was announced before it. So flaps cost one UPDATE for a VIP, and
+// two more for each settle time that they take, however many they are.
+func TestLinkBandwidthOfAFlappingBackend(t *testing.T) {
+	t.Parallel()
+	const settle, flaps = 8 * time.Second, 10
+	rack := lab.NewRack(lab.New(t), lab.RackOptions{Backends: 2, VIP: "link_bandwidth: {per_weight: 10G, settle: 8s}"})
+	n1 := rack.Nodes[0]
+	rack.Within(soon, "equal shares", func() error { return shares(rack, 2, 2, 2) })
+	rack.Within(soon, "n1 says so once", func() error { return rack.Heard(n1, time.Time{}, 2, 0) })
+
+	began := time.Now()
+	for range flaps {
+		n1.Backends[0].Kill()
+		rack.Within(soon, "the backend is down", func() error { return n1.Healthy(1) })
+		n1.Backends[0].Again()
+		rack.Within(soon, "the backend is up", func() error { return n1.Healthy(2) })
+	}
+	said, took := rack.Collector.Heard(began).From(n1.Addresses()...), time.Since(began)
+	t.Logf("%d flaps in %s: %d UPDATEs for two VIPs", flaps, took.Round(time.Millisecond), said.Announcements())
+	if bound := 2 * (1 + 2*int(took/settle)); said.Announcements() < 2 || said.Announcements() > bound {
+		t.Errorf("%d announcements, not at least 2 and at most %d", said.Announcements(), bound)
+	}
+	if err := shares(rack, 1, 2, 2); err != nil && took < settle {
+		t.Error(err)
+	}
+	rack.Within(soon, "equal shares again", func() error { return shares(rack, 2, 2, 2) })
+	if more := rack.Collector.Heard(began).From(n1.Addresses()...).Announcements() - said.Announcements(); more > 2 || said.Withdrawals() > 0 {
+		t.Errorf("%d announcements for the end of it, and %d withdrawals", more, said.Withdrawals())
 	}
 }
 

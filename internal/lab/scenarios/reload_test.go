@@ -51,3 +51,46 @@ func TestReload(t *testing.T) {
 		})
 	}
 }
+
+// A storm of reloads, several in the time between two probes: of the same file,
+// of one that changes the VIP, of one with another VIP besides, and of a bad one.
+// The backend is asked as ever, as the wire shows. A reload that asked anew, or
+// put the next probe off, would be seen there at once.
+func TestReloadDisturbsNoProbe(t *testing.T) {
+	t.Parallel()
+	const interval, probes = 2 * time.Second, 6
+	rack := lab.NewRack(lab.New(t), lab.RackOptions{Nodes: 1, NoVipd: true, Check: "kind: http, interval: 2s, rise: 1"})
+	n1 := rack.Nodes[0]
+	config := lab.Without(n1.Config, "name: web6")
+	n1.Config = config
+	n1.StartSpeaker()
+	n1.StartVipd()
+	rack.Within(soon, "n1 attracts traffic", func() error { return rack.Tor.Via(rack.VIP4, n1.Name) })
+	wire := n1.Capture("lo", "tcp dst port 8081")
+
+	storm := []string{
+		config,
+		strings.Replace(config, "name: web4,", `name: web4, announce: {med: 7},`, 1),
+		config + "  - {name: other, prefix: 198.51.100.1/32, check: web, backends: [{address: '127.0.0.1:9'}]}\n",
+		config + "\nno such key: 1\n",
+	}
+	reloads := 0
+	for began := time.Now(); time.Since(began) < probes*interval; reloads++ {
+		c := storm[reloads%len(storm)]
+		n1.Vipd.Configure(c)
+		if took := n1.Vipd.Reload(); took != (c != storm[3]) {
+			t.Fatalf("reload %d: %t", reloads, took)
+		}
+	}
+	wire.End()
+	asked := wire.Packets("tcp.flags.syn == 1")
+	t.Logf("%d reloads, %d probes", reloads, len(asked))
+	if reloads < 3*probes || len(asked) < probes-1 {
+		t.Fatal("too few to tell")
+	}
+	for i := range asked[1:] {
+		if gap := asked[i+1].At.Sub(asked[i].At); gap < interval/2 || gap > interval*3/2 {
+			t.Errorf("asked again after %s, not %s", gap, interval)
+		}
+	}
+}
