@@ -76,7 +76,13 @@ func TestFailure(t *testing.T) {
 type victim struct {
 	way     int
 	vip     netip.Prefix
+	at      netip.AddrPort
 	backend *lab.Process
+}
+
+// backendAt is where the n-th victim listens.
+func backendAt(n int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstPort+n))
 }
 
 func (b *box) victims(ways []watching) (all []victim, config string) {
@@ -90,8 +96,8 @@ func (b *box) victims(ways []watching) (all []victim, config string) {
 	for i, w := range ways {
 		for range w.kills {
 			n := len(all)
-			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstPort+n))
-			all = append(all, victim{i, free[n], b.node.Nginx(fmt.Sprint("backend", n), at)})
+			at := backendAt(n)
+			all = append(all, victim{i, free[n], at, b.node.Nginx(fmt.Sprint("backend", n), at)})
 			config += fmt.Sprintf("  - {name: v%d, prefix: %s, check: c%d, backends: [{address: %q}]}\n", n, free[n], i, at)
 		}
 	}

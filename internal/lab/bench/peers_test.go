@@ -3,32 +3,36 @@ package bench
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/fiberlb/vipd/internal/lab"
 )
 
 // The same death as in TestFailure, seen by others where they are installed.
+// anycastd is what ANYCASTD names, since no Debian has it.
 func TestPeers(t *testing.T) {
 	before := load()
 	var figures []*figure
 	for _, way := range []struct {
-		name, options string
-		vips, rounds  int
-		alive         time.Duration // between two kills of one
+		who, how     string
+		start        func(o *others, how string)
+		vips, rounds int
+		alive        time.Duration // between two kills of one
 	}{
-		{"defaults (5 s, fast 1 s, fall 3)", "", 15, 1, 8 * time.Second},
-		{"100 ms, fall 1", "--interval 0.1 --fast-interval 0.1 --rise 1 --fall 1", 3, 10, time.Second},
-		{"100 ms, fall 3", "--interval 0.1 --fast-interval 0.1 --rise 1 --fall 3", 3, 10, time.Second},
+		{"anycastd", "1s", startAnycastd, 10, 3, 2500 * time.Millisecond},
+		{"anycastd", "100ms", startAnycastd, 10, 3, time.Second},
+		{"ExaBGP", "", startExaBGP, 15, 1, 8 * time.Second}, // 5 s, fast 1 s, fall 3
+		{"ExaBGP", "--interval 0.1 --fast-interval 0.1 --rise 1 --fall 1", startExaBGP, 3, 10, time.Second},
+		{"ExaBGP", "--interval 0.1 --fast-interval 0.1 --rise 1 --fall 3", startExaBGP, 3, 10, time.Second},
 	} {
-		t.Run("ExaBGP "+way.name, func(t *testing.T) {
-			e := newExaBGP(t, way.vips, way.options)
-			samples := e.kills(way.rounds, way.alive)
-			figures = append(figures, newFigure("backend killed → withdraw on the wire, ExaBGP healthcheck, "+way.name, "ExaBGP", "ms", samples))
+		t.Run(way.who+" "+way.how, func(t *testing.T) {
+			o := newOthers(t, way.vips)
+			way.start(o, way.how)
+			samples := o.kills(way.rounds, way.alive)
+			figures = append(figures, newFigure("backend killed → withdraw on the wire, "+described(way.who, way.how), way.who, "ms", samples))
 		})
 	}
 	if len(figures) > 0 {
@@ -36,61 +40,99 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// An exaBGP announces VIPs, each by a healthcheck process of its own that asks an
-// nginx of its own.
-type exaBGP struct {
-	t       *testing.T
-	b       *box
+func described(who, how string) string {
+	switch {
+	case who == "anycastd":
+		return "http_2xx every " + how + ", 1 try"
+	case how == "":
+		return "healthcheck, defaults (5 s, fast 1 s, fall 3)"
+	}
+	return "healthcheck " + how
+}
+
+// others are VIPs that somebody else than vipd announces, each with a backend of
+// its own.
+type others struct {
+	*box
 	victims []victim
 }
 
-func newExaBGP(t *testing.T, n int, options string) *exaBGP {
+func newOthers(t *testing.T, n int) *others {
 	t.Helper()
-	b := newBox(t)
-	if _, err := exec.LookPath("exabgp"); err != nil {
-		t.Skipf("SKIPPED, NOT MEASURED: %v", err)
-	}
-	e := &exaBGP{t: t, b: b}
-	var c, names strings.Builder
+	o := &others{box: newBox(t)}
 	for i, vip := range prefixes(vipNet, n) {
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstPort+i))
-		e.victims = append(e.victims, victim{vip: vip, backend: b.node.Nginx(fmt.Sprint("backend", i), at)})
-		fmt.Fprintf(&c, "process p%d {\n  run /usr/bin/python3 -m exabgp healthcheck --cmd \"curl -sf -m 2 -o /dev/null http://%s/\" --ip %s --no-ip-setup --withdraw-on-down --no-syslog %s;\n  encoder text;\n}\n",
-			i, at, vip, options)
-		fmt.Fprintf(&names, " p%d", i)
+		at := backendAt(i)
+		o.victims = append(o.victims, victim{vip: vip, at: at, backend: o.node.Nginx(fmt.Sprint("backend", i), at)})
 	}
-	fmt.Fprintf(&c, "neighbor %s {\n  router-id %s;\n  local-address %s;\n  local-as %d;\n  peer-as %d;\n  family { ipv4 unicast; }\n  api { processes [%s ]; }\n}\n",
-		b.link.B.V4, b.link.A.V4, b.link.A.V4, nodeAS, torAS, strings.ReplaceAll(strings.TrimSpace(names.String()), " ", ", "))
-	path := filepath.Join(t.TempDir(), "exabgp.conf")
-	if err := os.WriteFile(path, []byte(c.String()), 0o644); err != nil {
-		t.Fatal(err)
+	return o
+}
+
+func startExaBGP(o *others, options string) {
+	o.Helper()
+	var checks []lab.Healthcheck
+	for _, v := range o.victims {
+		checks = append(checks, lab.Healthcheck{Prefix: v.vip, Web: v.at, More: options})
 	}
-	b.node.Start("exabgp", "env", "exabgp.daemon.user=root", "exabgp.api.cli=false", "exabgp.log.level=WARNING", "exabgp", path)
-	return e
+	s := o.speaker()
+	s.Neighbors[0].Local = o.link.A.V4
+	o.node.ExaBGP(s, checks...)
+}
+
+// startAnycastd starts an anycastd for each VIP: one has a single list of routes.
+// So each has an address of its own for its session.
+func startAnycastd(o *others, interval string) {
+	o.Helper()
+	path := os.Getenv("ANYCASTD")
+	if path == "" {
+		o.Skip("SKIPPED, NOT MEASURED: ANYCASTD names no anycastd (github.com/runityru/anycastd)")
+	}
+	local := o.link.A.V4
+	for i, v := range o.victims {
+		local = local.Next()
+		o.link.A.Address(local)
+		config := filepath.Join(o.TempDir(), "anycastd.yaml")
+		if err := os.WriteFile(config, fmt.Appendf(nil, `announcer:
+  router_id: %[1]s
+  local_address: %[1]s
+  local_asn: %d
+  routes: [%s]
+  peers: [{name: collector, remote_address: %s, remote_asn: %d}]
+services:
+  - name: web
+    check_interval: %s
+    checks:
+      - kind: http_2xx
+        spec: {url: "http://%s/", method: GET, tries: 1, interval: 1ms, timeout: 500ms}
+metrics: {enabled: true, address: "127.0.0.1:%d"}
+`, local, nodeAS, v.vip, o.link.B.V4, torAS, interval, v.at, 9100+i), 0o644); err != nil {
+			o.Fatal(err)
+		}
+		o.node.Start(fmt.Sprint("anycastd", i), "env", "CONFIG_PATH="+config, "LOG_LEVEL=ERROR", path)
+	}
 }
 
 // kills kills each backend once in a round.
-func (e *exaBGP) kills(rounds int, alive time.Duration) (samples []float64) {
-	e.t.Helper()
+func (o *others) kills(rounds int, alive time.Duration) (samples []float64) {
+	o.Helper()
 	for round := range rounds {
 		began := time.Time{}
 		if round > 0 {
 			began = time.Now()
-			for _, v := range e.victims {
+			for _, v := range o.victims {
 				v.backend.Again()
 			}
 		}
-		e.b.announced(len(e.victims), began)
+		o.announced(len(o.victims), began)
 		pause(alive)
-		killed := make([]time.Time, len(e.victims))
-		for i, v := range e.victims {
+		killed := make([]time.Time, len(o.victims))
+		for i, v := range o.victims {
 			// Evenly over time, without waiting: the defaults take seconds.
 			pause(rand.N(500 * time.Millisecond))
 			killed[i] = time.Now()
 			v.backend.Kill()
 		}
-		for i, v := range e.victims {
-			samples = append(samples, milliseconds(e.b.withdrawn(v.vip, killed[i]).Sub(killed[i])))
+		for i, v := range o.victims {
+			samples = append(samples, milliseconds(o.withdrawn(v.vip, killed[i]).Sub(killed[i])))
 		}
 	}
 	return samples
