@@ -38,7 +38,7 @@ type RouteStatus struct {
 
 // Status takes a snapshot; it costs a walk over all prefixes.
 func (r *Reconciler) Status() Status {
-	s := Status{Link: *r.link.Load(), Holds: r.holds.status(r.manage.Load() != nil)}
+	s := Status{Link: *r.link.Load(), Holds: r.Holds()}
 	if peers := r.peers.Load(); peers != nil {
 		s.Neighbors = *peers
 	}
@@ -56,6 +56,9 @@ func (r *Reconciler) Status() Status {
 	}
 	return s
 }
+
+// Holds is that of Status, without the walk.
+func (r *Reconciler) Holds() []HoldStatus { return r.holds.status(r.manage.Load() != nil) }
 
 func (e *entry) status(prefix netip.Prefix, owner uint32) RouteStatus {
 	_, ours := ownPath(e.have, owner)
