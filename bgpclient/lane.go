@@ -70,6 +70,7 @@ func (l *lane) listen(ctx context.Context) error {
 		l.table.suspectAll()
 		l.Wake()
 		wake(l.peerWake)
+		wake(l.holds.wake)
 	}), l.heard)
 	if err == nil && ctx.Err() == nil {
 		return ErrLost
