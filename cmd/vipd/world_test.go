@@ -52,6 +52,7 @@ type plan struct {
 	drain     string   // the section
 	bfd       string   // the section
 	checks    string   // more checks
+	state     string   // the folder for what is remembered
 	rise      int      // of the check; 0: 1
 	vips      []string
 	log       string // level; empty: debug
@@ -90,6 +91,7 @@ func (w *world) write(p plan) {
 	}
 	w.writeText(fmt.Sprintf(`
 node: node-1
+state_dir: "%s"
 bgp: {%s%s}
 bfd: {%s}
 drain: %s
@@ -100,7 +102,7 @@ vips:
   [%s]
 http: {listen: "%s"}
 log: {level: %s}
-`, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, p.log))
+`, p.state, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, p.log))
 }
 
 func (w *world) bgp(p plan) string {

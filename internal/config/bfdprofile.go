@@ -180,8 +180,14 @@ func (c *checker) neighborBFD(at string, n *rawNeighbor) *NeighborBFD {
 	if raw.BFDHoldUpMax > 0 && raw.BFDHoldUpMax < raw.BFDHoldUp {
 		c.conflictf(join(at, "bfd_hold_up_max"), join(at, "bfd_hold_up"), "is %s, less than bfd_hold_up (write more, or 0s for no growth), which is", raw.BFDHoldUpMax)
 	}
+	if raw.BFDHoldUpMax > 0 && raw.BFDHoldUp == 0 {
+		c.errorf(join(at, "bfd_hold_up_max"), "has no effect without bfd_hold_up, which it is doubled from (write that, or remove this)")
+	}
 	if c.given(join(at, "bfd_strict_limit")) && !raw.BFDStrict {
 		c.errorf(join(at, "bfd_strict_limit"), "has no effect without bfd_strict: true (write that, or remove this)")
+	}
+	if b.OnDown == OnBFDDownDisable && c.doc.StateDir == "" && c.bgp.Speaker == SpeakerGoBGP {
+		c.warnf(join(at, "bfd"), "may disable this neighbor, which stays so if vipd crashes then: nothing remembers it (set state_dir)")
 	}
 	c.session(join(at, "bfd"), b.BFDKey, raw.BFD)
 	return b

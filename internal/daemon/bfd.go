@@ -71,6 +71,14 @@ func (l *liveness) open(b config.BFD) error {
 	return nil
 }
 
+// session is what the engine knows of a session now.
+func (l *liveness) session(key bfdengine.Key) (bfdengine.Snapshot, bool) {
+	if !l.isOpen() {
+		return bfdengine.Snapshot{}, false
+	}
+	return l.engine.Session(key)
+}
+
 func (l *liveness) isOpen() bool {
 	select {
 	case <-l.opened:

@@ -49,6 +49,7 @@ type daemon struct {
 	loop    *healthloop.Loop
 	timings *web.Timings
 	live    *liveness
+	uplinks *uplinks
 	memory  *memory // nil: state_dir is empty
 	// disabled are the neighbors that a former life disabled.
 	disabled []netip.Addr
@@ -103,6 +104,8 @@ func assemble(o Options) (*daemon, error) {
 	if err := d.remembering(); err != nil {
 		return nil, err
 	}
+	d.uplinks = newUplinks(o.Log.Named("bfd"), d.disabled)
+	d.uplinks.peer, d.live.changed = d.live.session, d.uplinks.changed
 	var to announcer = nobody{}
 	if cfg.BGP.Enabled {
 		d.addSpeaker()
@@ -112,6 +115,7 @@ func assemble(o Options) (*daemon, error) {
 	d.loop = healthloop.New(healthloop.Options{
 		Sink: d.sink, Probed: d.timings.Probed, Turned: d.turned, Late: d.timings.Late,
 	})
+	d.uplinks.report = d.loop.SetUplinks
 	return d, d.configure(context.Background(), cfg)
 }
 
@@ -125,11 +129,13 @@ func (d *daemon) addSpeaker() {
 		Log:       d.Log.Named("bgp"),
 		Confirmed: d.timings.Confirmed,
 		Disabled:  d.disabled,
+		Held:      d.uplinks.news,
 	}
 	if d.memory != nil {
 		options.Remember = d.memory.remember
 	}
 	d.rec = bgpclient.New(options)
+	d.uplinks.hold, d.uplinks.holds = d.rec.Hold, d.rec.Holds
 }
 
 // configure puts a configuration in force, at the start and on reload. What is
@@ -144,6 +150,7 @@ func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	d.live.want(specsOf(cfg))
+	d.uplinks.configure(cfg.BGP.Neighbors)
 	if d.rec != nil {
 		d.rec.Manage(managementOf(cfg.BGP))
 	}
@@ -173,7 +180,7 @@ type task struct {
 }
 
 func (d *daemon) tasks() []task {
-	tasks := []task{{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}}
+	tasks := []task{{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}, {"uplinks", d.uplinks.Run}}
 	if d.speaker != nil {
 		tasks = append(tasks, task{"embedded speaker", d.speaker.Run})
 	}

@@ -3,11 +3,13 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 )
 
@@ -47,7 +49,31 @@ func (d *daemon) leave(c cause) error {
 	}
 	d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
 	pause(patient, drain.GracePeriod)
+	if d.memory == nil {
+		d.release()
+	}
 	return nil
+}
+
+// release enables what BFD had us disable, when there is no memory of it: the
+// next life could not.
+func (d *daemon) release() {
+	if d.rec == nil || d.speaker != nil {
+		return
+	}
+	d.uplinks.letGo()
+	ctx, cancel := context.WithTimeout(context.Background(), hurryWithin)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for slices.ContainsFunc(d.rec.Holds(), func(h bgpclient.HoldStatus) bool { return h.Ours }) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			d.Log.Error("neighbors that vipd disabled stay so (state_dir would have the next vipd enable them)")
+			return
+		}
+	}
 }
 
 // second ends the waits on a second signal. It ends with patient.

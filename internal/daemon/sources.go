@@ -20,7 +20,10 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 		return web.Status{}, err
 	}
 	s := web.Status{Draining: d.leaving.Load() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped}
-	s.BFD = d.live.status()
+	if s.BFD = d.live.status(); s.BFD != nil {
+		u := d.uplinks.counted()
+		s.BFD.UplinksAlive, s.BFD.UplinksLost = u.Up, u.Total-u.Up
+	}
 	advertised := map[string]bool{}
 	if d.rec != nil {
 		speaker := d.rec.Status()
@@ -71,9 +74,13 @@ func speakerStatus(s bgpclient.Status) *web.Speaker {
 	out := &web.Speaker{
 		Up: s.Link.Connected, Wanted: s.Wanted, Installed: s.Installed, Foreign: s.Foreign, Drift: s.Drift,
 	}
+	held := map[netip.Addr]bool{}
+	for _, h := range s.Holds {
+		held[h.Address] = h.Ours || h.Withhold
+	}
 	for _, n := range s.Neighbors {
 		out.Neighbors = append(out.Neighbors, web.Neighbor{
-			Address: n.Address, State: int(n.State), Sent: messages(n.Sent), Received: messages(n.Received),
+			Address: n.Address, State: int(n.State), Held: held[n.Address], Sent: messages(n.Sent), Received: messages(n.Received),
 		})
 	}
 	return out

@@ -48,6 +48,13 @@ func sessionSeries() []series {
 
 func engineSeries() []series {
 	return []series{{
+		name: "vipd_uplinks", kind: gauge, labels: []string{"state"},
+		help: "BGP neighbors by what BFD says of them: alive when it knows no failure, lost. None if no neighbor has BFD.",
+		of: engine(func(b *BFD, emit emit) {
+			emit(float64(b.UplinksAlive), "alive")
+			emit(float64(b.UplinksLost), "lost")
+		}),
+	}, {
 		name: "vipd_bfd_packets_dropped_total", kind: counter, labels: []string{"reason"},
 		help: "Packets that were received and dropped, by reason.",
 		of:   engine(func(b *BFD, emit emit) { each(b.Dropped, emit) }),

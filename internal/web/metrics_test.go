@@ -37,12 +37,13 @@ func fixedStatus() Status {
 		Speaker: &Speaker{
 			Up: true, Wanted: 1, Installed: 3, Foreign: 2, Drift: 4,
 			Neighbors: []Neighbor{{
-				Address: netip.MustParseAddr("10.0.0.254"), State: 6,
+				Address: netip.MustParseAddr("10.0.0.254"), State: 6, Held: true,
 				Sent:     Messages{Open: 1, Update: 2, Notification: 3, Keepalive: 4, Refresh: 5},
 				Received: Messages{Open: 6, Update: 7, Notification: 8, Keepalive: 9, Refresh: 10},
 			}},
 		},
 		BFD: &BFD{
+			UplinksAlive: 2, UplinksLost: 1,
 			Sessions: []BFDSession{{
 				Peer: "10.0.0.254", State: 3, Transitions: map[Transition]uint64{{"Init", "Up"}: 2, {"Up", "Down"}: 1},
 				Received: 300, Sent: 301, AuthFailures: 4, Detection: 300 * time.Millisecond,

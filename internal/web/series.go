@@ -102,6 +102,14 @@ func speakerSeries() []series {
 			}
 		}),
 	}, {
+		name: "vipd_neighbor_held", kind: gauge, labels: []string{"neighbor"},
+		help: "Whether vipd keeps the neighbor disabled, or routes from it, because of BFD.",
+		of: speaker(func(s *Speaker, emit emit) {
+			for _, n := range s.Neighbors {
+				emit(truth(n.Held), n.Address.String())
+			}
+		}),
+	}, {
 		name: "vipd_neighbor_messages_total", kind: counter, labels: []string{"neighbor", "direction", "type"},
 		help: "BGP messages as the speaker counts them, by direction (sent, received) and type.",
 		of: speaker(func(s *Speaker, emit emit) {

@@ -56,7 +56,8 @@ type Speaker struct {
 // A Neighbor is a BGP peer of the speaker.
 type Neighbor struct {
 	Address        netip.Addr
-	State          int // RFC 4271 §8.2.2, in its order: 1 is Idle, 6 Established
+	Held           bool // BFD has vipd keep it from being used
+	State          int  // RFC 4271 §8.2.2, in its order: 1 is Idle, 6 Established
 	Sent, Received Messages
 }
 
@@ -66,6 +67,8 @@ type Messages struct{ Open, Update, Notification, Keepalive, Refresh uint64 }
 // BFD is the engine's counts since it began, and its sessions.
 type BFD struct {
 	Sessions                 []BFDSession
+	UplinksAlive             int // neighbors that no failure is known of
+	UplinksLost              int
 	Dropped                  map[string]uint64 // received packets by reason
 	Lost                     uint64            // received packets that the kernel had no room for
 	SendErrors               map[string]uint64 // by the kernel's reason
