@@ -44,7 +44,7 @@ var rooms = []struct {
 
 // testsMay says what only the tests of a package may import besides.
 var testsMay = map[string][]string{
-	"cmd/vipd": {"bgpclient", "bgpclient/gobgptest", "bfdengine"}, // vipd as a process, and real speakers and BFD peers beside it
+	"cmd/vipd": {"bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
 }
 
 // cores are pure. A folder may not be there yet; a file must be.
