@@ -185,7 +185,7 @@ func (w *worker) due(e *entry, now, due time.Time) {
 		w.dismiss(e)
 	case now.Before(e.grace):
 		w.wheel.Set(e.slot, e.grace)
-	case w.excuse(e, now):
+	case w.excuse(e, now, due):
 		w.wheel.Set(e.slot, e.grace)
 	default:
 		w.apply(e, e.session.Advance(now), due)
@@ -196,7 +196,7 @@ func (w *worker) due(e *entry, now, due time.Time) {
 // still the time for one more packet. The kernel has kept what came, but not if
 // its buffer was full, or the whole machine was paused. Once for each silence, so
 // that a dead peer is found for sure.
-func (w *worker) excuse(e *entry, now time.Time) bool {
+func (w *worker) excuse(e *entry, now, due time.Time) bool {
 	if w.stall < stallFrom || !e.grace.IsZero() {
 		return false
 	}
@@ -207,8 +207,12 @@ func (w *worker) excuse(e *entry, now time.Time) bool {
 	}
 	w.stats.Excused++
 	e.grace = now.Add(v.RxInterval + stallFrom)
-	// Our own packet is as late as the peer's.
-	w.apply(e, e.session.Advance(deadline.Add(-1)), now)
+	// Our own packet is late too, and the peer waits for it.
+	fx := e.session.Advance(deadline.Add(-1))
+	w.apply(e, fx, due)
+	if !fx.Send && v.TxInterval > 0 {
+		w.emit(e, false, due)
+	}
 	return true
 }
 

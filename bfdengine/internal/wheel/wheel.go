@@ -81,17 +81,23 @@ func (w *Wheel) Pop(now time.Time) (id int, at time.Time, ok bool) {
 				return int(i), w.base.Add(time.Duration(w.nodes[i].at)), true
 			}
 		}
-		if w.tick >= ns>>tickShift {
+		last := ns >> tickShift
+		if w.tick >= last {
 			return 0, time.Time{}, false
 		}
-		w.turn()
+		w.turn(last)
 	}
 }
 
-// turn goes on to the next slot. Where a level comes round, what the level above
-// has for this turn of it is spread over its slots.
-func (w *Wheel) turn() {
-	w.tick++
+// turn goes on to the next slot in which there is something, but not beyond last.
+// Where a level comes round, what the level above has for this turn of it is
+// spread over its slots.
+func (w *Wheel) turn(last int64) {
+	next := min(last, (w.tick|(slots-1))+1)
+	if used, found := w.first(0, w.tick+1); found {
+		next = min(next, used)
+	}
+	w.tick = next
 	for l := 1; l < levels && w.tick&(1<<(slotBits*l)-1) == 0; l++ {
 		s := w.tick >> (slotBits * l) & (slots - 1)
 		for i := w.heads[l][s]; i != none; {
