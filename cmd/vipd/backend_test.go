@@ -68,6 +68,18 @@ func (b *backend) start() {
 	}()
 }
 
+// rehost moves it to another address.
+func (b *backend) rehost(a netip.Addr) {
+	b.t.Helper()
+	b.kill()
+	port, err := gobgptest.FreePort(a)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.address = netip.AddrPortFrom(a, port).String()
+	b.start()
+}
+
 func (b *backend) answer(w http.ResponseWriter, r *http.Request) {
 	n := b.asked.Add(1)
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fiberlb/vipd/bfdengine"
+	"github.com/fiberlb/vipd/bfdengine/packet"
 )
 
 // A bfdPeer is the other side of a session with vipd.
@@ -68,8 +69,19 @@ func (p *bfdPeer) kill() {
 }
 
 // bfd is the section bfd, with one profile.
-func (w *world) bfd(more string) string {
-	return fmt.Sprintf("listen: [%s], profiles: {fast: {tx: 50ms, rx: 50ms}}%s", w.node, comma(more))
+func (w *world) bfd(more string) string { return w.bfdAt("50ms", more) }
+
+// bfdAt is that with other intervals.
+func (w *world) bfdAt(interval, more string) string {
+	return fmt.Sprintf("listen: [%s], profiles: {fast: {tx: %[2]s, rx: %[2]s}}%[3]s", w.node, interval, comma(more))
+}
+
+// wantSteady fails the test if the peer's session left Up since it came up.
+func (p *bfdPeer) wantSteady() {
+	p.t.Helper()
+	if s, _ := p.Session(p.key); s.State != packet.Up || s.Ups != 1 || s.Downs != 0 {
+		p.t.Errorf("the peer's session is %s, was up %d times, failed %d times", s.State, s.Ups, s.Downs)
+	}
 }
 
 // bfdSession is an entry of bfd.sessions.

@@ -37,6 +37,7 @@ func TestVerbs(t *testing.T) {
 		{"run is the default verb", nil, "--config bad.yaml", 2, "bad.yaml.txt", ""},
 		{"flush needs a good one too", nil, "flush --config bad.yaml", 2, "bad.yaml.txt", ""},
 		{"what would be announced is told", nil, "check --config good.yaml", 0, "good.yaml.txt", ""},
+		{"and whose liveness is watched", nil, "check --config bfd.yaml", 0, "bfd.yaml.txt", ""},
 		{"JSON means the same", nil, "check --config good.json", 0, "small.txt", ""},
 		{"TOML means the same", nil, "check --config good.toml", 0, "small.txt", ""},
 		{"the environment wins over the file", []string{"VIPD_DRAIN_PREFER_OTHERS=7s"}, "check --config good.yaml", 0, "",

@@ -53,14 +53,20 @@ func describeLiveness(w io.Writer, b *config.NeighborBFD) {
 	if b == nil {
 		return
 	}
-	fmt.Fprintf(w, "  when its bfd session fails: %s, until it was up for %s", b.OnDown, b.HoldUp)
-	if b.HoldUpMax > b.HoldUp {
-		fmt.Fprintf(w, " (up to %s when it flaps)", b.HoldUpMax)
+	what := map[config.OnBFDDown]string{
+		config.OnBFDDownDisable: "disabled", config.OnBFDDownWithdraw: "sent no routes", config.OnBFDDownNone: "left alone",
 	}
-	if b.Strict {
-		fmt.Fprintf(w, "; strict: held down until it was up once, for %s at most", b.StrictLimit)
+	fmt.Fprintf(w, "  %s when its bfd session fails, until that is up again", what[b.OnDown])
+	if b.HoldUp > 0 {
+		fmt.Fprintf(w, " for %s", b.HoldUp)
+	}
+	if b.HoldUpMax > b.HoldUp {
+		fmt.Fprintf(w, ", or up to %s when it flaps", b.HoldUpMax)
 	}
 	fmt.Fprintln(w)
+	if b.Strict {
+		fmt.Fprintf(w, "  disabled at first until its bfd session is up, for %s at most\n", b.StrictLimit)
+	}
 }
 
 func describeSession(w io.Writer, s config.BFDSession) {
@@ -69,7 +75,7 @@ func describeSession(w io.Writer, s config.BFDSession) {
 		role = ", passive"
 	}
 	if p.Auth != nil {
-		auth = fmt.Sprintf("%s with %d keys", p.Auth.Type, len(p.Auth.Keys))
+		auth = p.Auth.Type
 	}
 	fmt.Fprintf(w, "bfd session %s profile %s: tx %s, rx %s, multiplier %d, %s%s\n",
 		bfdengine.Key(s.BFDKey), p.Name, p.TX, p.RX, p.Multiplier, auth, role)
