@@ -157,6 +157,11 @@ func TestDriftIsRepaired(t *testing.T) {
 		f.peer(1, established) // somebody enabled it
 		wait(time.Second)
 		wantAdmin(t, f, true, "Disable", "Disable")
+		f.stop()
+		wait(time.Second)
+		if s := r.Status().Holds; len(s) != 1 || s[0].InForce {
+			t.Errorf("what a speaker that is gone does: %+v", s)
+		}
 		f.restart()
 		wait(time.Second)
 		wantAdmin(t, f, true, "Disable", "Disable", "Disable")
@@ -229,13 +234,17 @@ func TestRefusalIsToldOnceAndTriedOn(t *testing.T) {
 // disabled for ever.
 func TestLateRequestIsTakenBack(t *testing.T) {
 	held1(t, func(t *testing.T, f *fakeSpeaker) {
-		f.late = 3 * time.Second
 		r := holding(t, f, Options{}, nil)
 		r.Hold(one, down)
+		wait(time.Second)
+		f.mu.Lock()
+		f.late = 3 * time.Second
+		f.mu.Unlock()
+		f.peer(1, established) // enabled by somebody, so disabled again
 		wait(100 * time.Millisecond)
 		r.Hold(one, Hold{})
 		wait(2 * time.Second)
-		wantAdmin(t, f, false, "Disable")
+		wantAdmin(t, f, false, "Disable", "Disable")
 		wait(time.Minute)
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -282,18 +291,20 @@ func TestFormerLifeIsRemembered(t *testing.T) {
 func TestMemoryComesBeforeTheDisabling(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	for _, c := range []struct {
-		name   string
-		answer func(context.Context) error
-		within time.Duration
+		name       string
+		answer     func(context.Context) error
+		within     time.Duration
+		complaints int
 	}{
-		{"a quick disk", func(context.Context) error { return nil }, 0},
-		{"a full disk", func(context.Context) error { return errors.New("no space left on device") }, 0},
-		{"a disk that hangs", hang, rememberWithin},
+		{"a quick disk", func(context.Context) error { return nil }, 0, 0},
+		{"a full disk", func(context.Context) error { return errors.New("no space left on device") }, 0, 1},
+		{"a disk that hangs", hang, rememberWithin, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			held1(t, func(t *testing.T, f *fakeSpeaker) {
 				var order []string
-				r := holding(t, f, Options{Remember: func(ctx context.Context, list []netip.Addr) error {
+				core, logs := observer.New(zap.ErrorLevel)
+				r := holding(t, f, Options{Log: zap.New(core), Remember: func(ctx context.Context, list []netip.Addr) error {
 					f.mu.Lock()
 					order = append(order, fmt.Sprintf("%v with %t", list, f.peers[one].AdminDown))
 					f.mu.Unlock()
@@ -302,8 +313,14 @@ func TestMemoryComesBeforeTheDisabling(t *testing.T) {
 				r.Hold(one, down)
 				wait(c.within)
 				wantAdmin(t, f, true, "Disable")
+				wait(time.Minute)
+				f.mu.Lock()
+				defer f.mu.Unlock()
 				if len(order) == 0 || order[0] != "[10.0.0.1] with false" {
 					t.Errorf("remembered: %v", order)
+				}
+				if n := logs.Len(); n != c.complaints || (len(order) > 1) != (n > 0) {
+					t.Errorf("complained %d times of %d", n, len(order))
 				}
 			})
 		})
