@@ -141,7 +141,7 @@ func (l *lane) serve(ctx context.Context, global Global) error {
 		return err
 	}
 	l.link.Store(&Link{Connected: true, API: l.conn.API(), Global: global, Since: time.Now()})
-	if err := l.pass(ctx); err != nil {
+	if err := l.putBack(ctx); err != nil {
 		return err
 	}
 	if err := l.neighbors(ctx, global); err != nil {
@@ -167,8 +167,8 @@ func (l *lane) loop(ctx context.Context, global Global) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-l.wake:
-			if settle == nil && l.table.anySuspect() {
-				settle = time.After(settleEvents)
+			if settle == nil && l.table.suspects() > 0 {
+				settle = time.After(settleEvents + time.Duration(l.table.suspects())*settleRoute)
 			}
 			err = l.pass(ctx)
 		case <-retry.C: // what is due then is marked below
@@ -218,11 +218,38 @@ func (l *lane) adopt(ctx context.Context) error {
 	return nil
 }
 
-// pass carries out what is due until nothing is. Each batch is made of what is
-// wanted at that moment, withdrawals first; full ones follow each other before
-// any is read back, since a neighbor waits for the routes and not for our look.
+// putBack sends what the speaker lacks at the start of a connection. It is read
+// back with the look at everything, once events are heard: to show 10,000 routes
+// now would keep the speaker from sending them to its neighbors.
+func (l *lane) putBack(ctx context.Context) error {
+	sent, err := l.send(ctx)
+	if err == nil {
+		return nil
+	}
+	if err := l.verify(ctx, sent, err); err != nil {
+		return err
+	}
+	return l.pass(ctx)
+}
+
+// pass carries out what is due until nothing is, and reads it back.
 func (l *lane) pass(ctx context.Context) error {
-	var sent []Op
+	for {
+		sent, err := l.send(ctx)
+		if len(sent) == 0 {
+			l.singly = 0
+			return nil
+		}
+		if err := l.verify(ctx, sent, err); err != nil {
+			return err
+		}
+	}
+}
+
+// send carries out what is due. Each batch is made of what is wanted at that
+// moment, withdrawals first; full ones follow each other before any is read back,
+// since a neighbor waits for the routes and not for our look.
+func (l *lane) send(ctx context.Context) (sent []Op, err error) {
 	for {
 		limit := batchOps
 		if l.singly > 0 {
@@ -230,20 +257,12 @@ func (l *lane) pass(ctx context.Context) error {
 		}
 		ops, took := l.table.take(limit, time.Now())
 		l.confirmed(took)
-		if len(ops)+len(sent) == 0 {
-			l.singly = 0
-			return nil
-		}
 		err := l.apply(ctx, ops)
 		sent = append(sent, ops...)
 		l.progress()
-		if err == nil && len(ops) == batchOps {
-			continue
+		if err != nil || len(ops) < batchOps {
+			return sent, err
 		}
-		if err := l.verify(ctx, sent, err); err != nil {
-			return err
-		}
-		sent = nil
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	unaryTimeout = 2 * time.Second        // an RPC on a few paths
 	bulkTimeout  = 30 * time.Second       // an RPC on many
 	settleEvents = 10 * time.Millisecond  // gather what the speaker tells before asking it
+	settleRoute  = 20 * time.Microsecond  // for each route to ask for: the speaker may be sending it
 	pollPaths    = 30 * time.Second       // a belt: events should have told already
 	pollPeers    = 5 * time.Second        // how old neighbor counters may be
 	waitGlobal   = 100 * time.Millisecond // between questions whether gobgpd has its configuration

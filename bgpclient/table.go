@@ -299,11 +299,11 @@ func (t *table) takeSuspects() []netip.Prefix {
 	return out
 }
 
-// anySuspect and anyDirty tell whether there is work.
-func (t *table) anySuspect() bool {
+// suspects and anyDirty tell whether there is work.
+func (t *table) suspects() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.suspect) > 0
+	return len(t.suspect)
 }
 
 func (t *table) anyDirty() bool {
