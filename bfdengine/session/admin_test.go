@@ -58,11 +58,23 @@ func TestAdminDownIsToldForADetectionTime(t *testing.T) {
 	}
 }
 
-// T11 The peer waits by the slower of its rate and ours.
+// T11 The peer waits by the slower of its rate and ours, and by what we told it.
 func TestAdminDownIsToldAsLongAsThePeerWaits(t *testing.T) {
+	x := newUp(t, usual)
+	x.configure(minTx(300 * ms)) // and no answer yet
+	x.alive(200*ms, packet.Up)
+	x.disable(packet.AdministrativelyDown)
+	x.wantEvent(packet.AdminDown, packet.AdministrativelyDown)
+	x.take()
+	x.advance(900*ms - 1)
+	if x.s.Stopped() {
+		t.Error("stopped too early")
+	}
+	wantSpacing(t, x.take(), 8, 75*ms, 100*ms)
+
 	c := usual
 	c.DetectMult = 5
-	x := newUp(t, c)
+	x = newUp(t, c)
 	x.peer.RequiredMinRx = 400 * ms
 	x.get(packet.Up)
 	x.disable(packet.AdministrativelyDown)
@@ -85,7 +97,9 @@ func TestAdminDownEndsWithoutPackets(t *testing.T) {
 	x.disable(packet.AdministrativelyDown)
 	x.wantEvent(packet.AdminDown, packet.AdministrativelyDown)
 	x.takeOne()
-	x.advance(300*ms - 1)
+	x.advance(100 * ms)
+	x.get(packet.Down, func(p *packet.Control) { p.RequiredMinRx = 0 })
+	x.advance(200*ms - 1)
 	if x.s.Stopped() {
 		t.Error("stopped too early")
 	}
@@ -127,11 +141,16 @@ func TestPathDown(t *testing.T) {
 	x.disable(packet.PathDown)
 	x.wantEvent(packet.AdminDown, packet.PathDown)
 	x.takeOne()
+	x.advance(200 * ms)
+	x.disable(packet.PathDown) // not from the start again
+	x.advance(200 * ms)
+	x.take()
 	x.disable(packet.PathDown)
+	if !x.s.Stopped() {
+		t.Error("began anew")
+	}
 	x.wantSilence()
 	// Another reason is told as the first was.
-	x.advance(time.Second)
-	x.take()
 	x.disable(packet.AdministrativelyDown)
 	x.wantState(packet.AdminDown)
 	if p := x.takeOne(); p.Diag != packet.AdministrativelyDown || x.s.Stopped() {

@@ -103,16 +103,21 @@ func (x *tester) do(in input) {
 	}
 }
 
-// advance lets d pass, calling as often as the session asks, and at the end.
+// advance lets d pass, calling whenever the session asks, and at the end, where
+// nothing may happen that it did not ask to be called for.
 func (x *tester) advance(d time.Duration) {
 	x.Helper()
 	end := x.now.Add(d)
-	for x.next.Before(end) {
+	for !x.next.After(end) {
 		x.now = x.next
 		x.do(input{call: "Advance"})
 	}
 	x.now = end
+	before, stopped, forgot := x.s.View(), x.s.Stopped(), x.forgot
 	x.do(input{call: "Advance"})
+	if x.s.View() != before || x.s.Stopped() != stopped || x.forgot != forgot {
+		x.Fatalf("changed without a call asked for: %+v, was %+v", x.s.View(), before)
+	}
 }
 
 // alive lets d pass while the peer says state every 80 ms.

@@ -72,13 +72,13 @@ func (s *Session) ask() {
 }
 
 // outstanding reports whether another poll sequence would make a Final
-// ambiguous. That matters only while Up: else nothing waits for one.
+// ambiguous.
 func (s *Session) outstanding() bool {
-	return s.state == packet.Up && (s.poll == settling || s.poll == asking && s.asked)
+	return s.poll == settling || s.poll == asking && s.asked
 }
 
-// newPoll is for a change of state: of what was asked before it nothing is
-// waited for any more, so that new contents may go out at once.
+// newPoll is for a change of state, which is told at once: nothing is used or not
+// for what was asked before it, so that no Final of that can do harm.
 func (s *Session) newPoll() {
 	s.asked = false
 	if s.poll == settling {

@@ -116,7 +116,7 @@ func New(discr uint32, c Config, r *rand.Rand, now time.Time) Session {
 	s := Session{
 		rand: r, born: now, since: now,
 		cfg: c, discr: discr, state: packet.Down, remote: nobody(),
-		forget: never, sent: -never,
+		forget: never,
 	}
 	s.settle()
 	return s
@@ -144,7 +144,7 @@ func (s *Session) Disable(now time.Time, d packet.Diag) Effects {
 	s.stopped = false
 	s.lastWord = now.Sub(s.born)
 	if !s.silent() {
-		s.lastWord += time.Duration(s.cfg.DetectMult) * max(s.use.tx, s.adv.tx, s.remote.RequiredMinRx)
+		s.lastWord += time.Duration(s.cfg.DetectMult) * max(s.adv.tx, s.remote.RequiredMinRx)
 	}
 	s.enter(now, packet.AdminDown, d, &fx)
 	return s.finish(now, fx)

@@ -323,6 +323,13 @@ func TestViewTellsAll(t *testing.T) {
 		DesiredMinTx: 50 * ms, RequiredMinRx: 60 * ms, DetectMult: 5, ControlPlaneIndependent: true,
 	})
 	x.bringUp()
+	x.advance(200 * ms)
+	x.get(packet.Down)
+	x.wantEvent(packet.Down, packet.NeighborSignaledSessionDown)
+	if v := x.s.View(); v.MaxGap != 200*ms {
+		t.Errorf("longest gap %v, want that of the last Up", v.MaxGap)
+	}
+	x.bringUp()
 	x.advance(120 * ms)
 	x.get(packet.Up, final)
 	x.advance(50 * ms)
@@ -335,8 +342,8 @@ func TestViewTellsAll(t *testing.T) {
 		DesiredMinTx: 50 * ms, RequiredMinRx: 60 * ms,
 		RemoteMinTx: 100 * ms, RemoteMinRx: 100 * ms, RemoteMinEchoRx: ms, RemoteMult: 3, RemoteIndependent: true,
 		TxInterval: 100 * ms, RxInterval: 100 * ms, Detection: 300 * ms,
-		Since: begin(), Heard: begin().Add(170 * ms), MaxGap: 120 * ms,
-		Counts: session.Counts{Received: 4, Sent: uint64(len(x.sent)), Ups: 1},
+		Since: begin().Add(200 * ms), Heard: begin().Add(370 * ms), MaxGap: 120 * ms,
+		Counts: session.Counts{Received: 7, Sent: uint64(len(x.sent)), Ups: 2, Downs: 1},
 	}
 	if got := x.s.View(); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
