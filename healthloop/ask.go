@@ -38,8 +38,11 @@ type asker struct {
 	// askAgain is set when that was during a probe, which then proves nothing.
 	askAgain bool
 
+	stalled time.Duration // the state's when it was asked
+
 	// The answer: the probe's while asking, else the owner's.
 	ctx   context.Context // its deadline is the timeout
+	asked time.Time
 	began time.Time
 	took  time.Duration
 	err   error
@@ -87,6 +90,7 @@ const standstill = 20 * tick
 func (s *state) ask(b *backend, now time.Time) {
 	a := b.asker
 	a.asking = true
+	a.asked, a.stalled = now, s.stalled
 	a.ctx, a.cancel = context.WithDeadline(s.running, now.Add(b.Timing.Timeout))
 	s.inFlight++
 	go a.ask()
@@ -120,13 +124,21 @@ func (s *state) over() bool { return s.running.Err() != nil }
 
 // record takes the answer of a into its backend's health.
 func (s *state) record(b *backend, a *asker, now time.Time) {
+	var reason Reason
+	if a.err != nil {
+		reason = reasonOf(a.err)
+	}
+	if b.record.excuses(reason, s.passage(a), b.Timing.Timeout) {
+		b.record.excused++
+		b.skipped++
+		s.skipped++
+		return
+	}
 	b.probed, b.took = a.began, a.took
 	if s.Probed != nil {
 		s.Probed(b.vip.name, b.Kind, a.took)
 	}
-	var reason Reason
 	if a.err != nil {
-		reason = reasonOf(a.err)
 		if b.failures == nil {
 			b.failures = map[Reason]uint64{}
 		}

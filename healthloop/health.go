@@ -31,6 +31,7 @@ type record struct {
 	// good and bad are probes in a row; one of both is 0.
 	good, bad int
 	unsure    int // probes without a first verdict
+	excused   int // timeouts that were not counted since the last good probe, see excuse.go
 	// err and reason are those of the last bad probe. They go when a good
 	// probe finds the backend up; a backend that is down keeps saying why.
 	err    error
@@ -40,7 +41,7 @@ type record struct {
 // after is the record after one more probe; err is nil for a good one.
 func (r record) after(now time.Time, err error, reason Reason, t Timing) record {
 	if err == nil {
-		r.good, r.bad = r.good+1, 0
+		r.good, r.bad, r.excused = r.good+1, 0, 0
 	} else {
 		r.good, r.bad, r.err, r.reason = 0, r.bad+1, err, reason
 	}

@@ -37,7 +37,7 @@ type Sink interface {
 // Sink's methods.
 type Options struct {
 	Sink Sink
-	// Probed is called after each probe.
+	// Probed is called after each probe that counts.
 	Probed func(vip, kind string, took time.Duration)
 	// Turned is called when a backend went up or down; why is nil for up.
 	Turned func(vip, backend string, to Health, why error)
@@ -112,6 +112,7 @@ func (l *Loop) Run(ctx context.Context) error {
 // round does what is due and returns how long to sleep.
 func (l *Loop) round(s *state) time.Duration {
 	now := time.Now()
+	s.feel(now)
 	// Before what is due: a turn is skipped while the last answer is not in.
 	for range len(s.answers) {
 		s.answered(<-s.answers, now)
@@ -119,7 +120,9 @@ func (l *Loop) round(s *state) time.Duration {
 	s.ring(now)
 	since := now.Sub(l.epoch)
 	l.beat.Store(int64(since))
-	return s.alarms.next(since, pulse)
+	sleep := s.alarms.next(since, pulse)
+	s.wake = now.Add(sleep)
+	return sleep
 }
 
 // Beat is when Run's goroutine last went round; it does so at least once a

@@ -20,7 +20,9 @@ type state struct {
 	uplinks  Uplinks
 	skipped  uint64 // turns, of backends that are gone too
 	alarms   alarms
-	seq      uint64 // backends that ever were, for their slots
+	wake     time.Time     // when the loop means to go round again; zero before the first
+	stalled  time.Duration // by how much it was too late for that, in all standstills
+	seq      uint64        // backends that ever were, for their slots
 	inbox    chan func(*state)
 	answers  chan *asker
 }

@@ -38,7 +38,7 @@ type BackendStatus struct {
 	Failures map[Reason]uint64 // bad probes
 	Probed   time.Time         // when the last probe began; zero: none yet
 	Took     time.Duration     // how long it lasted
-	Skipped  uint64            // turns that found the last probe still running, or came too late
+	Skipped  uint64            // turns that found the last probe still running, came too late, or were excused
 	Watched  bool
 }
 
