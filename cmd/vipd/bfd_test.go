@@ -56,8 +56,8 @@ func TestRoutesAreWithheldFromALostUplink(t *testing.T) {
 	})
 }
 
-// "… the BFD session going down is not … a failure" when the peer says AdminDown
-// (RFC 5882 §4.2): BGP goes on as it is.
+// A session that goes down because the peer is AdminDown is no failure to BGP (RFC
+// 5882 §4.2), which goes on as it is.
 func TestPeersAdminDownLeavesItsNeighborAlone(t *testing.T) {
 	cast{speakers: []string{embedded}}.play(t, func(w *world) {
 		peer := w.bfdPeerAt(w.router.Address)

@@ -8,8 +8,8 @@ import (
 	"github.com/fiberlb/vipd/bgpclient/gobgptest"
 )
 
-// "BFD stays Up" while the speaker beside vipd restarts (RFC 5882 §4.3.1): the
-// router must not think that the path failed.
+// BFD stays up while the speaker beside vipd restarts: the router must not think
+// that the path failed (RFC 5882 §4.3.1).
 func TestBFDOutlivesTheSpeaker(t *testing.T) {
 	cast{speakers: gobgptest.Versions()[1:]}.play(t, func(w *world) {
 		peer := w.bfdPeerAt(w.router.Address)

@@ -111,8 +111,8 @@ func TestBackendFollowsItsBFDSession(t *testing.T) {
 	}
 }
 
-// "AdminDown … in essence, the path is not failed" (RFC 5882 §3.2), and vipd
-// says so to its peers when it leaves.
+// AdminDown is no failure to a peer (RFC 5882 §3.2): vipd says so when it leaves,
+// and not before.
 func TestPeersHearAdminDownAtTheEndOfTheDrain(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	const here, there = "127.77.2.1", "127.77.2.2"

@@ -76,8 +76,9 @@ func after(was check.LivenessState, c bfdengine.Change) check.LivenessState {
 	case c.To == packet.Up:
 		return check.Alive
 	case c.RemoteAdmin, c.To == packet.AdminDown:
-		// "… the BFD session has gone down for administrative reasons": no
-		// word on the path (RFC 5882 §3.2).
+		// "a system SHOULD NOT indicate a connectivity failure to a client if
+		// either the local session state or the remote session state (if known)
+		// transitions to AdminDown" (RFC 5882 §3.2)
 		return check.Closed
 	case c.From == packet.Up, was == check.Alive: // which it was, if transitions were missed
 		return check.Failed

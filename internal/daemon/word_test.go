@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/bfdengine"
+	"github.com/fiberlb/vipd/bfdengine/packet"
+	"github.com/fiberlb/vipd/bfdengine/session"
+	"github.com/fiberlb/vipd/healthloop/check"
+)
+
+func TestWordOfASession(t *testing.T) {
+	failed := session.Event{From: packet.Up, To: packet.Down}
+	for _, c := range []struct {
+		rule   string
+		events []session.Event
+		want   check.LivenessState
+	}{
+		{"coming up is no word", []session.Event{{From: packet.Down, To: packet.Init}, {From: packet.Init, To: packet.Down}}, check.NeverUp},
+		{"up is alive", []session.Event{{From: packet.Init, To: packet.Up}}, check.Alive},
+		{"up and down is a failure", []session.Event{{From: packet.Down, To: packet.Up}, failed}, check.Failed},
+		{"which coming up does not end", []session.Event{failed, {From: packet.Down, To: packet.Init}}, check.Failed},
+		{"the peer's AdminDown is none", []session.Event{{From: packet.Up, To: packet.Down, RemoteAdmin: true}}, check.Closed},
+		{"nor is our own", []session.Event{{From: packet.Up, To: packet.AdminDown}}, check.Closed},
+		{"nor what follows on that", []session.Event{{From: packet.Up, To: packet.AdminDown}, {From: packet.AdminDown, To: packet.Down}}, check.Closed},
+		{"a failure in what was missed counts", []session.Event{{From: packet.Init, To: packet.Up}, {From: packet.Init, To: packet.Down}}, check.Failed},
+	} {
+		l := newLiveness(zap.NewNop())
+		key := bfdengine.Key{Peer: netip.MustParseAddr("10.0.0.1")}
+		l.want(map[bfdengine.Key]bfdengine.Spec{key: {Key: key}})
+		read := l.reader(key)
+		for _, e := range c.events {
+			before := read()
+			l.say(bfdengine.Change{Key: key, Event: e})
+			select {
+			case <-before.Changed:
+			default:
+				t.Errorf("%s: nobody was told", c.rule)
+			}
+		}
+		if have := read().State; have != c.want {
+			t.Errorf("%s: have %d, want %d", c.rule, have, c.want)
+		}
+		before := read()
+		l.forget(key)
+		<-before.Changed
+		if read().State != check.NeverUp {
+			t.Errorf("%s: a session that comes again remembers", c.rule)
+		}
+	}
+}
+
+func TestLabelsTellSessionsApart(t *testing.T) {
+	peer, local := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.9")
+	var sessions []bfdengine.Snapshot
+	for _, k := range []bfdengine.Key{
+		{Peer: peer, Multihop: true}, {Peer: netip.MustParseAddr("10.0.0.2"), Local: local}, {Peer: peer, Local: local},
+	} {
+		sessions = append(sessions, bfdengine.Snapshot{Spec: bfdengine.Spec{Key: k}})
+	}
+	if have, want := labels(sessions), []string{"10.0.0.1 (multihop)", "10.0.0.1 from 10.0.0.9", "10.0.0.2"}; !slices.Equal(have, want) {
+		t.Errorf("have %q, want %q", have, want)
+	}
+}
