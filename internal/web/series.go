@@ -70,7 +70,7 @@ func vipSeries() []series {
 		}),
 	}, {
 		name: "vipd_probes_skipped_total", kind: counter,
-		help: "Probes that were due while the last one still ran, or came too late to be made.",
+		help: "Probes that were due while the last one still ran, came too late to be made, or timed out by the fault of this node.",
 		of:   func(s *Status, emit emit) { emit(float64(s.ProbesSkipped)) },
 	}}
 }
