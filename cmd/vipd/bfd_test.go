@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -121,6 +122,34 @@ func TestNeighborIsEnabledBeforeVipdLeavesWithoutAMemory(t *testing.T) {
 		v.wantExit(0)
 		if err := w.router.WaitEstablished(w.ctx, w.node); err != nil {
 			w.Fatal(err)
+		}
+	})
+}
+
+// A strict neighbor waits for BFD, but not for a router that does not do it.
+func TestStrictNeighborWaitsForItsSession(t *testing.T) {
+	cast{speakers: append(gobgptest.Versions()[1:], embedded)}.play(t, func(w *world) {
+		p := plan{
+			bfd: w.bfd(""), neighbors: []string{w.neighbor(w.router, "bfd: fast, bfd_strict: true")},
+			vips: []string{vip("web", web, "", w.running(1)...)},
+		}
+		w.write(p)
+		v := w.vipd("run")
+		v.waitLog("vip advertised")
+		if strings.Contains(v.stderr(), "neighbor configured") {
+			w.Error("the speaker was given the neighbor before its session was up")
+		}
+		peer := w.bfdPeerAt(w.router.Address)
+		v.waitLog("bfd session Up")
+		w.waitRoute(w.router, w.plain(web))
+		v.signal(syscall.SIGTERM)
+		v.wantExit(0)
+
+		peer.kill()
+		silent := w.vipd("run")
+		w.waitRoute(w.router, w.plain(web))
+		if strings.Contains(silent.stderr(), "bfd session Up") {
+			w.Error("the silent router has a session")
 		}
 	})
 }
