@@ -39,12 +39,14 @@ var rooms = []struct {
 	{"internal/control", []string{"api/...", "healthloop", "bgpclient", "bfdengine"}, "control serves snapshots of the rooms: the rest is the daemon's"},
 	{"internal/daemon/...", []string{"internal/...", "healthloop/...", "bgpclient/...", "bfdengine/..."}, "the daemon joins the rooms and serves the API through control"},
 	{"internal/demo", []string{"bgpclient", "bgpclient/gobgptest"}, "the demo runs vipd as a process, and needs a router beside it"},
+	{"internal/lab/bfdpeer", []string{"bfdengine/..."}, "the far side of a measured BFD daemon is made of the engine's cores"},
 	{"internal/lab/...", []string{"internal/lab/..."}, "the lab is a network in a box for the programs as they are"},
 }
 
 // testsMay says what only the tests of a package may import besides.
 var testsMay = map[string][]string{
-	"cmd/vipd": {"bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
+	"internal/lab/bench": {"internal/lab/...", "bfdengine"},                                                     // the engine alone, as a process, beside other daemons
+	"cmd/vipd":           {"bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
 }
 
 // cores are pure. A folder may not be there yet; a file must be.

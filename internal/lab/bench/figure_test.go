@@ -111,16 +111,22 @@ const page = "../../../docs/performance.md"
 // record prints figures and puts them on the page in place of the last ones.
 func record(t *testing.T, bench string, load string, figures []*figure) {
 	t.Helper()
+	publish(t, bench, load, head, figures)
+}
+
+// publish prints rows, a line of JSON each, and puts them on the page as a table.
+func publish[R interface{ row() string }](t *testing.T, bench, load, head string, rows []R) {
+	t.Helper()
 	var table strings.Builder
 	fmt.Fprintf(&table, "%s, `make bench BENCH=%s`, %s; load average before: %s\n\n%s",
 		time.Now().UTC().Format(time.DateOnly), bench, machine(), load, head)
-	for _, f := range figures {
-		line, err := json.Marshal(f)
+	for _, r := range rows {
+		line, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println(string(line))
-		table.WriteString(f.row())
+		table.WriteString(r.row())
 	}
 	text, err := os.ReadFile(page)
 	if err != nil {

@@ -13,11 +13,21 @@ import (
 	"time"
 
 	"github.com/fiberlb/vipd/internal/lab"
+	"github.com/fiberlb/vipd/internal/lab/bfdpeer"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == targetCommand {
-		os.Exit(serve(os.Args[2], os.Args[3]))
+	if len(os.Args) > 3 {
+		switch args := os.Args[2:]; os.Args[1] {
+		case targetCommand:
+			os.Exit(serve(args[0], args[1]))
+		case peerCommand:
+			os.Exit(bfdpeer.Main(args, os.Stdout, os.Stderr))
+		case engineCommand:
+			os.Exit(runEngine(args))
+		case floorCommand:
+			os.Exit(runFloor(args))
+		}
 	}
 	os.Exit(lab.Main(m))
 }

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fiberlb/vipd/internal/lab"
+	"github.com/fiberlb/vipd/internal/lab/bfdpeer"
+)
+
+// peerCommand makes this test program the far side of all sessions.
+const peerCommand = "be-the-neighbors"
+
+// span is how long a daemon is watched. VIPD_BENCH_SPAN makes it longer.
+func span(t *testing.T, unless time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv("VIPD_BENCH_SPAN")
+	if text == "" {
+		return unless
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// daemons are measured beside each other, as far as they are installed.
+func daemons() []daemon {
+	return []daemon{{"vipd", vipd}, {"bfdengine alone", engine}, {"packets alone", floor}, {"BIRD", bird}, {"FRR bfdd", frr}, {"GoBGP 4.8.0", gobgp}, {"GoBFD", gobfd}}
+}
+
+// The same sessions held by one daemon after the other.
+func TestBFD(t *testing.T) {
+	before := load()
+	var rows []*liveness
+	for _, load := range []struct {
+		sessions int
+		timers
+	}{
+		{1, timers{100 * time.Millisecond, 3}},
+		{8, timers{100 * time.Millisecond, 3}},
+		{64, timers{100 * time.Millisecond, 3}},
+		{256, timers{100 * time.Millisecond, 3}},
+		{1000, timers{100 * time.Millisecond, 3}},
+		{4000, timers{100 * time.Millisecond, 3}},
+		{64, timers{10 * time.Millisecond, 3}},
+	} {
+		for _, d := range daemons() {
+			t.Run(fmt.Sprintf("%d at %s/%s", load.sessions, load.timers, d.name), func(t *testing.T) {
+				rows = append(rows, watch(t, d, load.sessions, load.timers, span(t, 10*time.Second)))
+			})
+		}
+	}
+	if len(rows) > 0 {
+		publish(t, "bfd", before, livenessHead, rows)
+	}
+}
+
+// A liveness is what a daemon's sessions cost, and how well they were held.
+type liveness struct {
+	Daemon   string  `json:"daemon"`
+	Sessions int     `json:"sessions"`
+	Timers   string  `json:"timers"`
+	Around   string  `json:"around,omitempty"` // what else the machine did
+	Up       int     `json:"up"`               // of the sessions
+	CPU      float64 `json:"cpu_percent"`      // of one core
+	Cost     float64 `json:"us_per_packet"`    // sent or received
+	RSS      float64 `json:"rss_mb"`
+	Threads  int     `json:"threads"`
+	Downs    int     `json:"false_downs"`
+	GapP99   float64 `json:"gap_p99_ms"`
+	GapMax   float64 `json:"gap_max_ms"`
+	LateN    int     `json:"late_n"`
+	Late     float64 `json:"late_median_ms"`
+	LateP99  float64 `json:"late_p99_ms"`
+}
+
+const livenessHead = "| daemon | sessions | timers | around | up | CPU % | µs/packet | RSS MB | threads | false Downs | gap p99 / max ms | told late median / p99 ms (n) |\n" +
+	"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+
+func (l *liveness) row() string {
+	return fmt.Sprintf("| %s | %d | %s | %s | %d | %.1f | %.1f | %.1f | %d | %d | %.1f / %.1f | %.2f / %.2f (%d) |\n",
+		l.Daemon, l.Sessions, l.Timers, l.Around, l.Up, l.CPU, l.Cost, l.RSS, l.Threads, l.Downs, l.GapP99, l.GapMax, l.Late, l.LateP99, l.LateN)
+}
+
+// watch starts a daemon, brings its sessions up, counts, and lets all neighbors
+// fall silent at once.
+func watch(t *testing.T, d daemon, sessions int, timers timers, span time.Duration) *liveness {
+	t.Helper()
+	b := newBox(t)
+	b.neighborhood(sessions)
+	processes := d.start(b, sessions, timers)
+	var pids []string
+	for _, p := range processes {
+		pids = append(pids, strconv.Itoa(p.PID()))
+	}
+	p := b.far("-daemon", b.here().String(), "-sessions", strconv.Itoa(sessions), "-interval", timers.interval.String(),
+		"-multiplier", strconv.Itoa(timers.mult), "-pids", strings.Join(pids, ","), "-span", span.String(), "-mute")
+	if code := p.Wait(3*time.Minute + span); code != 0 {
+		t.Fatalf("the neighbors ended with %d:\n%s", code, p.Log())
+	}
+	return report(t, d.name, sessions, timers, p.Log())
+}
+
+// neighborhood gives the far host the neighbors' addresses. The node takes them
+// for its own subnet's, as daemons want it of neighbors, but sends by way of the
+// link's other end: 4,000 MAC addresses are more than the kernel keeps.
+func (b *box) neighborhood(sessions int) {
+	b.Helper()
+	far := b.link.B.Host
+	// All of the net is local to the far host, so no address needs adding.
+	far.Run("ip", "route", "add", "local", bfdpeer.Net().String(), "dev", "lo")
+	last := netip.AddrFrom4([4]byte{10, 66, 255, 254})
+	b.node.Run("ip", "addr", "add", netip.PrefixFrom(last, bfdpeer.Net().Bits()).String(), "dev", b.link.A.Iface, "noprefixroute")
+	b.node.Run("ip", "route", "add", bfdpeer.Net().String(), "via", b.link.B.V4.String(), "dev", b.link.A.Iface)
+}
+
+// far starts the neighbors, before all other processes in the queue for the
+// CPU: what is measured is not how late they are.
+func (b *box) far(args ...string) *lab.Process {
+	b.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return b.link.B.Host.Start("neighbors", "chrt", append([]string{"--rr", "50", exe, peerCommand}, args...)...)
+}
+
+func report(t *testing.T, name string, sessions int, timers timers, log string) *liveness {
+	t.Helper()
+	l := &liveness{Daemon: name, Sessions: sessions, Timers: timers.String()}
+	for lines := bufio.NewScanner(strings.NewReader(log)); lines.Scan(); {
+		var r bfdpeer.Report
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		switch r.Phase {
+		case "measured":
+			l.Up, l.Downs, l.Threads, l.RSS = r.Up, r.Downs, r.Threads, float64(r.RSS)/1e6
+			l.CPU = 100 * r.CPU / r.Seconds
+			l.Cost = 1e6 * r.CPU / float64(max(1, 2*r.Packets))
+			l.GapP99, l.GapMax = 1e3*r.GapP99, 1e3*r.GapMax
+		case "muted":
+			if l.LateN = len(r.Late); l.LateN > 0 {
+				l.Late, l.LateP99 = 1e3*quantile(r.Late, 0.5), 1e3*quantile(r.Late, 0.99)
+			}
+		}
+	}
+	return l
+}
