@@ -76,6 +76,9 @@ func New(o Options) (*Engine, error) {
 
 // Listen opens the sockets, so that an error is told before Run.
 func (e *Engine) Listen() error {
+	if e.worker != nil {
+		return errors.New("bfd engine: Listen comes once")
+	}
 	var all []*sock.Receiver
 	undo := func(err error) error {
 		for _, r := range all {

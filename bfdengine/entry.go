@@ -15,6 +15,7 @@ import (
 type link interface {
 	Send(b []byte) unix.Errno
 	Local() (netip.AddrPort, error)
+	Refresh() error
 	Close()
 }
 

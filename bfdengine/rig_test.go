@@ -36,6 +36,8 @@ type fakeLink struct {
 	path   sock.Path
 	errno  unix.Errno // of Send
 	closed bool
+	// refreshed counts.
+	refreshed int
 }
 
 func (l *fakeLink) Send(b []byte) unix.Errno {
@@ -56,6 +58,8 @@ func (l *fakeLink) Send(b []byte) unix.Errno {
 func (l *fakeLink) Local() (netip.AddrPort, error) {
 	return netip.AddrPortFrom(l.path.Local, l.path.SourcePort), nil
 }
+
+func (l *fakeLink) Refresh() error { l.refreshed++; return nil }
 
 func (l *fakeLink) Close() { l.closed = true }
 

@@ -15,6 +15,7 @@ import (
 type outgoing struct {
 	e   *entry
 	due time.Time // when it should leave
+	up  bool      // so says the packet
 	n   int
 	b   [packet.MaxLen]byte
 }
@@ -61,7 +62,7 @@ func (w *worker) emit(e *entry, final bool, due time.Time) {
 		w.out = append(w.out, outgoing{})
 	}
 	o := &w.out[len(w.out)-1]
-	o.e, o.due = e, due
+	o.e, o.due, o.up = e, due, c.State == packet.Up
 	b, ok := e.auth.Sign(c.Append(o.b[:0]), w.now)
 	if !ok {
 		w.stats.Unsigned++
@@ -97,6 +98,9 @@ func (w *worker) send(o *outgoing, now time.Time) {
 	if e.link == nil {
 		e.unsent++
 		return
+	}
+	if !o.up {
+		e.link.Refresh() // then they are few, and may be lost for want of it
 	}
 	errno := e.link.Send(o.b[:o.n])
 	if errno == 0 {

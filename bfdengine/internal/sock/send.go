@@ -26,6 +26,7 @@ type Path struct {
 // A Sender is a socket connected to a peer. The zero Sender is a closed one.
 type Sender struct {
 	file      int // descriptor + 1, so that zero is none
+	peer      unix.Sockaddr
 	Interface int // index of Path.Interface, 0 when that is empty
 }
 
@@ -37,11 +38,15 @@ func Dial(p Path) (Sender, error) {
 		return Sender{}, wrap("socket", err)
 	}
 	index, err := p.prepare(fd)
+	s := Sender{file: fd + 1, Interface: index, peer: sockaddr(p.Peer.WithZone(""), p.Port, index)}
+	if err == nil {
+		err = s.Refresh()
+	}
 	if err != nil {
 		unix.Close(fd)
 		return Sender{}, err
 	}
-	return Sender{file: fd + 1, Interface: index}, nil
+	return s, nil
 }
 
 func (p Path) prepare(fd int) (index int, err error) {
@@ -62,9 +67,6 @@ func (p Path) prepare(fd int) (index int, err error) {
 	}
 	if err := unix.Bind(fd, sockaddr(local, p.SourcePort, index)); err != nil {
 		return 0, fmt.Errorf("bind %s: %w", netip.AddrPortFrom(local, p.SourcePort), err)
-	}
-	if err := unix.Connect(fd, sockaddr(p.Peer.WithZone(""), p.Port, index)); err != nil {
-		return 0, fmt.Errorf("connect %s: %w", p.Peer, err)
 	}
 	return index, nil
 }
@@ -114,6 +116,16 @@ func bindInterface(fd int, name string, v4 bool) (index int, err error) {
 func bigEndian(i int) int {
 	b := [4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}
 	return int(*(*int32)(unsafe.Pointer(&b)))
+}
+
+// Refresh has the kernel look the route up again. It should see by itself when
+// one changes, but a socket that was connected while its local address was being
+// set up may stay without a route for good (seen with IPv6 on Linux 6.18).
+func (s Sender) Refresh() error {
+	if err := unix.Connect(s.file-1, s.peer); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return nil
 }
 
 // Open reports whether there is a socket.

@@ -165,7 +165,7 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 	}{
 		{Path{Peer: netip.MustParseAddr("127.0.0.3"), Interface: "nope0"}, "interface nope0: no such device"},
 		{Path{Peer: netip.MustParseAddr("127.0.0.3"), Local: netip.MustParseAddr("192.0.2.1"), SourcePort: 50000}, "bind 192.0.2.1:50000: cannot assign requested address"},
-		{Path{Peer: netip.MustParseAddr("192.0.2.9"), Port: 3784}, "connect 192.0.2.9: network is unreachable"},
+		{Path{Peer: netip.MustParseAddr("192.0.2.9"), Port: 3784}, "connect: network is unreachable"},
 	} {
 		s, err := Dial(tt.path)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || s.Open() {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +27,7 @@ func Main(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "testns:", err)
 			return 1
 		}
-		return m.Run()
+		return run(m)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -48,9 +49,19 @@ func Main(m *testing.M) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testns: tests that bind BFD's ports are skipped:", err)
-		return m.Run()
+		return run(m)
 	}
 	return 0
+}
+
+// run runs the tests and then looks for goroutines that they left behind.
+func run(m *testing.M) int {
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, "testns:", err)
+		return 1
+	}
+	return code
 }
 
 // Need skips a test that binds BFD's ports where there is no namespace for it.
