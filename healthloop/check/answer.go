@@ -64,8 +64,13 @@ func (w want) statusText() string {
 
 func (w want) wantsBody() bool { return len(w.text) > 0 || w.match != nil }
 
-// readHead reads the final answer's status and headers.
-func (s *scratch) readHead(r *http.Request) (*http.Response, error) {
+// readHead reads the status and headers of the final answer to a request of that
+// method.
+func (s *scratch) readHead(method string) (*http.Response, error) {
+	var r *http.Request // nil stands for GET
+	if method != http.MethodGet {
+		r = &http.Request{Method: method}
+	}
 	for range maxInterim + 1 {
 		resp, err := http.ReadResponse(s.reader, r)
 		if err != nil {

@@ -92,7 +92,7 @@ func (p *httpProber) exchange(ctx context.Context, a *attempt, at page, conn io.
 	s := p.pool.get()
 	defer p.pool.put(s)
 	s.reset(conn, maxHead)
-	resp, err := s.readHead(at.request)
+	resp, err := s.readHead(p.form.method)
 	if err != nil {
 		return nil, s.unreadable(ctx, a, err)
 	}

@@ -25,7 +25,11 @@ func redirects(code int) bool {
 // good answer of any other would say nothing about this one, and a backend
 // could have the network around this node probed by us.
 func (p *httpProber) redirect(a *attempt, from page, code int, location string) (*page, error) {
-	u, err := from.request.URL.Parse(location)
+	base, err := p.form.resolve(from.uri)
+	if err != nil {
+		return nil, a.failf(healthloop.ReasonOther, "%w", err) // it was asked for, so it is one
+	}
+	u, err := base.Parse(location)
 	if err != nil {
 		return nil, a.failf(healthloop.ReasonProtocol, "status %d with a location that is none: %s",
 			code, excerpt([]byte(location)))

@@ -17,18 +17,19 @@ type form struct {
 	method, scheme string
 	host           string // the Host header
 	address        string // where the requests go to, for messages
-	header         http.Header
+	headers        []Header
 }
 
-// A page is one request, ready to be sent.
+// A page is one request, ready to be sent. There is one a backend for ever, so
+// it holds nothing that can be made of this again.
 type page struct {
-	what    string // for messages
-	request *http.Request
-	wire    []byte
+	what string // for messages
+	uri  string // path and query
+	wire []byte
 }
 
 func newForm(t target, spec Spec, scheme string) (form, error) {
-	f := form{method: spec.Method, scheme: scheme, host: spec.Host, address: t.address, header: http.Header{}}
+	f := form{method: spec.Method, scheme: scheme, host: spec.Host, address: t.address, headers: spec.Headers}
 	if f.method == "" {
 		f.method = http.MethodGet
 	}
@@ -41,18 +42,17 @@ func newForm(t target, spec Spec, scheme string) (form, error) {
 	if !httpguts.ValidHostHeader(f.host) || strings.ContainsAny(f.host, "/@ ") {
 		return f, fmt.Errorf("host %q: not a host", f.host)
 	}
-	f.header.Set("User-Agent", "vipd")
 	for _, h := range spec.Headers {
-		if err := f.add(h); err != nil {
+		if err := h.check(); err != nil {
 			return f, err
 		}
 	}
 	return f, nil
 }
 
-// add takes a header line over, unless it would change how the request is
-// framed or sent: net/http would drop it without a word, or send it twice.
-func (f *form) add(h Header) error {
+// check refuses a header line that would change how the request is framed or
+// sent: net/http would drop it without a word, or send it twice.
+func (h Header) check() error {
 	if !httpguts.ValidHeaderFieldName(h.Name) {
 		return fmt.Errorf("header %q: not a header name", h.Name)
 	}
@@ -64,12 +64,19 @@ func (f *form) add(h Header) error {
 		return errors.New("header Host: set it by the option host")
 	case "Connection", "Content-Length", "Transfer-Encoding", "Trailer":
 		return fmt.Errorf("header %s: is the check's own", h.Name)
-	case "User-Agent":
-		f.header.Set(h.Name, h.Value)
-	default:
-		f.header.Add(h.Name, h.Value)
 	}
 	return nil
+}
+
+func (f form) header() http.Header {
+	header := http.Header{}
+	for _, h := range f.headers {
+		header.Add(h.Name, h.Value)
+	}
+	if header["User-Agent"] == nil {
+		header.Set("User-Agent", "vipd")
+	}
+	return header
 }
 
 // hostHeader is the Host header of a target: RFC 9110 §7.2 wants the authority
@@ -109,7 +116,7 @@ func (f form) resolve(path string) (*url.URL, error) {
 // page prepares the request for u, which is a URL of this backend.
 func (f form) page(u *url.URL) (page, error) {
 	r := &http.Request{
-		Method: f.method, URL: u, Host: f.host, Header: f.header,
+		Method: f.method, URL: u, Host: f.host, Header: f.header(),
 		ProtoMajor: 1, ProtoMinor: 1,
 		Close: true, // tells the backend not to keep the connection
 	}
@@ -117,6 +124,7 @@ func (f form) page(u *url.URL) (page, error) {
 	if err := r.Write(&wire); err != nil {
 		return page{}, fmt.Errorf("request for %s: %w", u, err)
 	}
-	what := f.method + " " + f.scheme + "://" + f.address + u.RequestURI()
-	return page{what: what, request: r, wire: wire.Bytes()}, nil
+	uri := u.RequestURI()
+	what := f.method + " " + f.scheme + "://" + f.address + uri
+	return page{what: what, uri: what[len(what)-len(uri):], wire: bytes.Clone(wire.Bytes())}, nil
 }
