@@ -61,6 +61,7 @@ func (h *Host) enter() error {
 	return errors.Join(
 		unix.Unshare(hostNamespaces),
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), // sockets by the same path on each
 		unix.Sethostname([]byte(h.Name)))
 }
 
