@@ -25,6 +25,7 @@ type Options struct {
 	// IPv6.
 	Listen      []netip.Addr
 	Unsolicited Unsolicited
+	Scheduling  Scheduling
 	// Farewell is for how long at most AdminDown is said to the peer of a session
 	// that is removed, and to all when Run ends: for a detection time, but not
 	// longer than this. 0: 3 s; negative: not at all, and the peer sees a failure.
@@ -63,6 +64,9 @@ func New(o Options) (*Engine, error) {
 		if slices.Contains(opts.Listen[:i], a) {
 			return nil, fmt.Errorf("listen on %s: it is there twice", a)
 		}
+	}
+	if err := o.Scheduling.check(); err != nil {
+		return nil, fmt.Errorf("bfd engine: %w", err)
 	}
 	opts.Farewell = cmp.Or(o.Farewell, defaultFarewell)
 	opts.Unsolicited.Max = cmp.Or(o.Unsolicited.Max, defaultUnsolicited)
@@ -109,7 +113,7 @@ func (e *Engine) Listen() error {
 }
 
 // Run runs the sessions until ctx ends, then says AdminDown to their peers, and
-// returns when they had the time to hear it.
+// returns when they had the time to hear it. An error is about Scheduling.
 func (e *Engine) Run(ctx context.Context) error {
 	if e.worker == nil || e.running.Swap(true) {
 		return errors.New("bfd engine: Run comes once, after Listen")
@@ -118,17 +122,24 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.worker.stop.Store(true)
 		e.calls.poke()
 	})()
-	done := make(chan struct{})
+	done := make(chan error)
 	go func() { // until the worker has finished
-		defer close(done)
-		// Never unlocked: Go ends the thread with the goroutine.
+		// Never unlocked: Go ends the thread with the goroutine, and nobody
+		// inherits how it was scheduled.
 		runtime.LockOSThread()
-		e.worker.run()
+		err := e.options.Scheduling.apply()
+		if err == nil {
+			e.worker.run()
+		}
+		done <- err
 	}()
-	<-done
+	err := <-done
 	e.calls.close()
 	e.worker.close()
 	e.hub.end()
+	if err != nil {
+		return fmt.Errorf("bfd engine: %w", err)
+	}
 	return nil
 }
 

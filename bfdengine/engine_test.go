@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if arg, ok := os.LookupEnv(loadPeer); ok {
 		os.Exit(runLoadPeer(arg))
 	}
+	if name, ok := os.LookupEnv(unprivileged); ok {
+		os.Exit(tryUnprivileged(name))
+	}
 	os.Exit(testns.Main(m))
 }
 

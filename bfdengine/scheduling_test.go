@@ -1,0 +1,150 @@
+package bfdengine
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fiberlb/vipd/bfdengine/internal/testns"
+	"github.com/fiberlb/vipd/bfdengine/packet"
+)
+
+// unprivileged makes a test binary try what its value names, and print the error.
+const unprivileged = "BFD_TEST_UNPRIVILEGED"
+
+func schedulings(name string) Scheduling {
+	switch name {
+	case "realtime":
+		return Scheduling{Realtime: 51}
+	case "memory":
+		return Scheduling{LockMemory: true}
+	case "cpus":
+		return Scheduling{CPUs: []int{1000}}
+	}
+	return Scheduling{}
+}
+
+// tryUnprivileged is the process that gives up all capabilities. It runs two
+// engines until they hear each other, if nothing forbids that.
+func tryUnprivileged(name string) int {
+	unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{})
+	unix.Setrlimit(unix.RLIMIT_RTPRIO, &unix.Rlimit{})
+	if err := syscall.Setuid(65534); err != nil {
+		os.Stdout.WriteString(err.Error())
+		return 1
+	}
+	var changes *Subscription
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, a := range [][2]string{{"127.0.3.1", "127.0.3.2"}, {"127.0.3.2", "127.0.3.1"}} {
+		o := on(a[0])
+		o.Scheduling = schedulings(name)
+		e, err := New(o)
+		if err == nil {
+			err = e.Listen()
+		}
+		if err == nil && name != "" {
+			err = e.Run(ctx)
+		}
+		if err != nil {
+			os.Stdout.WriteString(err.Error())
+			return 0
+		}
+		changes = e.Subscribe()
+		go e.Run(ctx) // until the process ends
+		s := spec(a[0], a[1])
+		s.Interface = "lo"
+		if err := e.Add(ctx, s); err != nil {
+			os.Stdout.WriteString(err.Error())
+		}
+	}
+	for {
+		told, err := changes.Next(ctx)
+		if err != nil {
+			os.Stdout.WriteString(err.Error())
+			return 0
+		}
+		if told[len(told)-1].To == packet.Up {
+			return 0
+		}
+	}
+}
+
+func TestWhatNeedsACapabilitySaysWhich(t *testing.T) {
+	testns.Need(t)
+	if os.Geteuid() != 0 {
+		if os.Getenv("VIPD_REQUIRE") == "1" {
+			t.Fatal("not root, and VIPD_REQUIRE is set")
+		}
+		t.Skip("SKIPPED: only root can become nobody")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"":         "", // an engine needs none, not even to bind to an interface
+		"realtime": "bfd engine: real-time priority 51: needs CAP_SYS_NICE, or RLIMIT_RTPRIO of at least that: operation not permitted",
+		"memory":   "bfd engine: lock memory: needs CAP_IPC_LOCK, or a higher RLIMIT_MEMLOCK: operation not permitted",
+		"cpus":     "bfd engine: run on cpus [1000]: is any of them there, and not withheld by a cgroup? invalid argument",
+	} {
+		c := exec.Command(self)
+		c.Env = append(os.Environ(), unprivileged+"="+name)
+		out, err := c.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s:\ngot  %s (%v)\nwant %s", name, got, err, want)
+		}
+	}
+}
+
+func TestSchedulingOutOfRangeIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		s    Scheduling
+		want string
+	}{
+		{Scheduling{Realtime: 100}, "bfd engine: real-time priority 100 (must be 1 to 99, or 0 for none)"},
+		{Scheduling{Realtime: -1}, "bfd engine: real-time priority -1 (must be 1 to 99, or 0 for none)"},
+		{Scheduling{CPUs: []int{0, -1}}, "bfd engine: cpu -1 (must be 0 to 1023)"},
+	} {
+		if _, err := New(Options{Scheduling: tt.s}); err == nil || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}
+
+// As root: the thread has it, and no other thread of the process.
+func TestOnlyTheWorkerIsRealtime(t *testing.T) {
+	testns.Need(t)
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root")
+	}
+	o := on("127.0.1.1")
+	o.Scheduling = Scheduling{Realtime: 51, CPUs: []int{0}}
+	e := start(t, o)
+	e.add(spec("127.0.1.1", "127.0.1.2")) // it runs
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, thread := range threads {
+		stat, err := os.ReadFile("/proc/self/task/" + thread.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		const rtPriority = 40 // proc_pid_stat(5), counted from 1; after the name there are no spaces
+		f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if f[rtPriority-3] == "51" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d threads have priority 51", n)
+	}
+}
