@@ -101,6 +101,7 @@ func (s *state) answered(a *asker, now time.Time) {
 	s.inFlight--
 	a.asking = false
 	a.cancel()
+	a.ctx, a.cancel = nil, nil // what has ended is kept by nobody: it is more than the backend itself
 	b := a.backend
 	if s.over() || b.asker != a {
 		return
