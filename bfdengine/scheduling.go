@@ -3,6 +3,7 @@ package bfdengine
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,20 @@ func (s Scheduling) check() error {
 	}
 	if i := slices.IndexFunc(s.CPUs, func(c int) bool { return c < 0 || c >= maxCPUs }); i >= 0 {
 		return fmt.Errorf("cpu %d (must be 0 to %d)", s.CPUs[i], maxCPUs-1)
+	}
+	return nil
+}
+
+// Try is nil if this process may have s: then an engine's Run won't end for it.
+// It tries on a thread that ends with the call; what is locked stays so.
+func (s Scheduling) Try() error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked, as in Run
+		done <- s.apply()
+	}()
+	if err := <-done; err != nil {
+		return fmt.Errorf("bfd engine: %w", err)
 	}
 	return nil
 }

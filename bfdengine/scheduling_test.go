@@ -2,6 +2,7 @@ package bfdengine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -50,7 +51,10 @@ func tryUnprivileged(name string) int {
 			err = e.Listen()
 		}
 		if err == nil && name != "" {
-			err = e.Run(ctx)
+			tried := o.Scheduling.Try()
+			if err = e.Run(ctx); tried == nil || err == nil || tried.Error() != err.Error() {
+				err = fmt.Errorf("tried: %v, ran: %v", tried, err)
+			}
 		}
 		if err != nil {
 			os.Stdout.WriteString(err.Error())
