@@ -18,8 +18,12 @@ import (
 	"github.com/fiberlb/vipd/internal/config"
 )
 
-// bfdRetry is the pause before a session is added again that could not be.
-const bfdRetry = 5 * time.Second
+const (
+	// bfdRetry is the pause before a session is added again that could not be.
+	bfdRetry = 5 * time.Second
+	// bfdLook is how often sessions are asked whether their packets leave.
+	bfdLook = 10 * time.Second
+)
 
 // A liveness runs the BFD engine and joins it to those who need to know of its
 // sessions.
@@ -59,9 +63,14 @@ func (l *liveness) open(b config.BFD) error {
 	if l.isOpen() || len(b.Sessions) == 0 && b.Unsolicited == nil {
 		return nil
 	}
-	engine, err := bfdengine.New(bfdOptions(b))
+	options := bfdOptions(b)
+	engine, err := bfdengine.New(options)
 	if err != nil {
-		return fmt.Errorf("bfd: %w", err)
+		return err
+	}
+	// Later it would end the engine, and vipd with it.
+	if err := options.Scheduling.Try(); err != nil {
+		return fmt.Errorf("bfd.scheduling: %w", err)
 	}
 	if err := engine.Listen(); err != nil {
 		return err
@@ -119,12 +128,18 @@ func (l *liveness) Run(ctx context.Context) error {
 func (l *liveness) keep(ctx context.Context) error {
 	have := map[bfdengine.Key]bfdengine.Spec{}
 	told := map[bfdengine.Key]string{} // what was logged of those that could not be
+	problems := map[bfdengine.Key]string{}
 	again := time.NewTimer(0)
 	defer again.Stop()
+	look := time.NewTicker(bfdLook)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C:
+			problems = l.complain(problems)
+			continue
 		case <-again.C:
 		case <-l.wake:
 		}
@@ -174,6 +189,22 @@ func (l *liveness) reconcile(ctx context.Context, have map[bfdengine.Key]bfdengi
 	return done
 }
 
+// complain logs once why packets of a session don't leave, and returns what is
+// known of that now.
+func (l *liveness) complain(known map[bfdengine.Key]string) map[bfdengine.Key]string {
+	now := map[bfdengine.Key]string{}
+	for _, s := range l.engine.Sessions() {
+		if s.Problem == "" {
+			continue
+		}
+		now[s.Key] = s.Problem
+		if known[s.Key] != s.Problem {
+			l.log.Warn("bfd session can't send", zap.Stringer("peer", s.Key), zap.String("reason", s.Problem))
+		}
+	}
+	return now
+}
+
 // follow hands on every transition.
 func (l *liveness) follow(ctx context.Context, changes *bfdengine.Subscription) error {
 	for {
@@ -187,13 +218,17 @@ func (l *liveness) follow(ctx context.Context, changes *bfdengine.Subscription) 
 			}
 			return err
 		}
+		for _, c := range all { // first who acts
+			l.say(c)
+			l.changed(c)
+		}
 		for _, c := range all {
 			l.tell(c)
 		}
 	}
 }
 
-// tell logs a transition and brings it to those who act on it.
+// tell logs and measures a transition.
 func (l *liveness) tell(c bfdengine.Change) {
 	fields := []zap.Field{
 		zap.Stringer("peer", c.Key), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
@@ -212,6 +247,4 @@ func (l *liveness) tell(c bfdengine.Change) {
 			l.detected(c.At.Sub(s.Heard))
 		}
 	}
-	l.say(c)
-	l.changed(c)
 }

@@ -162,9 +162,49 @@ func TestTakenBFDPortEndsTheStart(t *testing.T) {
 	}
 }
 
+func TestSchedulingThatCanNotBeEndsTheStart(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	text := strings.Replace(once(fmt.Sprintf(bfdOnly, "127.77.5.1", "127.77.5.2")), "profiles:", "scheduling: {cpus: [1000]}\n  profiles:", 1)
+	o, _ := options(t, text)
+	err := Run(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "bfd.scheduling: bfd engine: run on cpus [1000]") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestNothingListensWithoutSessions(t *testing.T) {
 	l := newLiveness(zap.NewNop())
 	if err := l.open(parse(t, noBGP+"bfd: {profiles: {a: {}}}").BFD); err != nil || l.isOpen() {
 		t.Errorf("open: %t, %v", l.isOpen(), err)
+	}
+}
+
+func TestSessionThatCanNotSendIsToldOnce(t *testing.T) {
+	const here, there = "127.77.4.1", "127.77.4.2"
+	o, logs := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
+	l := newLiveness(o.Log)
+	if err := l.open(o.Config.BFD); err != nil {
+		t.Fatal(err)
+	}
+	specs := specsOf(o.Config)
+	for key, spec := range specs { // from an address that is not ours
+		delete(specs, key)
+		spec.Local = netip.MustParseAddr("192.0.2.99")
+		specs[spec.Key] = spec
+		break
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.engine.Run(ctx) }() // ends with ctx
+	l.want(specs)
+	l.reconcile(ctx, map[bfdengine.Key]bfdengine.Spec{}, map[bfdengine.Key]string{})
+	known := l.complain(nil)
+	l.complain(known)
+	if told := logs.FilterMessage("bfd session can't send"); len(known) != 1 || told.Len() != 1 {
+		t.Errorf("known %v, told %v", known, told.All())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 // bfdOptions makes what only a start can put in force.
 func bfdOptions(b config.BFD) bfdengine.Options {
-	o := bfdengine.Options{Listen: b.Listen}
+	o := bfdengine.Options{Listen: b.Listen, Scheduling: bfdengine.Scheduling{
+		Realtime: b.Scheduling.RealtimePriority, LockMemory: b.Scheduling.LockMemory, CPUs: b.Scheduling.CPUs,
+	}}
 	if len(b.Listen) == 2 && slices.Contains(b.Listen, netip.IPv4Unspecified()) && slices.Contains(b.Listen, netip.IPv6Unspecified()) {
 		o.Listen = nil // the engine's own way to say so, on a host without IPv6 too
 	}
