@@ -101,6 +101,9 @@ func (x *tester) do(in input) {
 	if fx.Forget {
 		x.forgot++
 	}
+	if in.call != "Advance" && !x.next.After(x.now) {
+		x.do(input{call: "Advance"})
+	}
 }
 
 // advance lets d pass, calling whenever the session asks, and at the end, where

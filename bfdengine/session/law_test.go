@@ -188,6 +188,8 @@ func (l *law) sends(in input, after session.View, stopped bool) error {
 		return fmt.Errorf("passive, and sends first")
 	case early:
 		return l.content(p)
+	case in.call != "Advance":
+		return fmt.Errorf("a periodic packet that is not asked for by the time")
 	case after.RemoteMinRx == 0:
 		return fmt.Errorf("a periodic packet that the peer does not want")
 	case after.Demand && !p.Poll:

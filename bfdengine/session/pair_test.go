@@ -133,7 +133,9 @@ func (x *pair) run(d time.Duration, between func()) {
 			x.now = end
 			return
 		}
-		x.now = next
+		if next.After(x.now) { // a new configuration may find its deadline passed
+			x.now = next
+		}
 		for len(x.flying) > 0 && !x.flying[0].at.After(x.now) {
 			f := x.flying[0]
 			x.flying = x.flying[1:]

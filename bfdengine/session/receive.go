@@ -11,7 +11,7 @@ import (
 func (s *Session) Receive(now time.Time, p packet.Control) Effects {
 	var fx Effects
 	if !s.ours(&p) {
-		return s.finish(now, fx)
+		return s.finish(now, fx, false)
 	}
 	t := now.Sub(s.born)
 	s.learn(t, &p)
@@ -24,7 +24,7 @@ func (s *Session) Receive(now time.Time, p packet.Control) Effects {
 	// limitations, without respect to the session state, and without respect to
 	// whether Demand mode is active" (§6.8.7)
 	fx.Final = p.Poll
-	return s.finish(now, fx)
+	return s.finish(now, fx, false)
 }
 
 // ours repeats two rules of §6.8.6 that the owner keeps already: Up is promised
@@ -81,7 +81,7 @@ func (s *Session) Advance(now time.Time) Effects {
 		fx.Forget = true
 		s.forget = never
 	}
-	return s.finish(now, fx)
+	return s.finish(now, fx, true)
 }
 
 // giveUp is for a Detection Time without a packet. "… and bfd.SessionState is

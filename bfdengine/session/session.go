@@ -11,7 +11,8 @@
 //
 //   - A poll is answered in AdminDown too. §6.8.6 discards the packet before its
 //     P bit is looked at, but §6.8.7 says MUST, "without respect to the session
-//     state", and a peer that polls would else poll for ever.
+//     state", and a peer that polls would else poll for ever. It is also taken
+//     for a sign of life, so that our packets name the peer.
 //   - On the way up LocalDiag is cleared: it is "the reason for the most recent
 //     change" (§6.8.1), not for the one before.
 //   - AdminDown is told at the rate that was in use, for as long as the peer
@@ -49,7 +50,7 @@ type Effects struct {
 	Send   bool      // send Packet(false) now: it is due, or tells a new state
 	Forget bool      // the peer's authentication sequence is no longer known (§6.8.1)
 	Event  Event     // the change of state, if From and To differ
-	Next   time.Time // call Advance then or earlier; a far day if nothing is due
+	Next   time.Time // call Advance then or earlier (it may be now); never zero
 }
 
 // An Event is one change of state with its reason. A session is lost to those
@@ -130,7 +131,7 @@ func (s *Session) Configure(now time.Time, c Config) Effects {
 		s.news = true
 		s.paced = 0 // the jitter depends on the multiplier: schedule anew
 	}
-	return s.finish(now, Effects{})
+	return s.finish(now, Effects{}, false)
 }
 
 // Disable takes the session to AdminDown (§6.8.16), with d as the reason:
@@ -139,7 +140,7 @@ func (s *Session) Configure(now time.Time, c Config) Effects {
 func (s *Session) Disable(now time.Time, d packet.Diag) Effects {
 	var fx Effects
 	if s.state == packet.AdminDown && s.diag == d {
-		return s.finish(now, fx)
+		return s.finish(now, fx, false)
 	}
 	s.stopped = false
 	s.lastWord = now.Sub(s.born)
@@ -147,7 +148,7 @@ func (s *Session) Disable(now time.Time, d packet.Diag) Effects {
 		s.lastWord += time.Duration(s.cfg.DetectMult) * max(s.adv.tx, s.remote.RequiredMinRx)
 	}
 	s.enter(now, packet.AdminDown, d, &fx)
-	return s.finish(now, fx)
+	return s.finish(now, fx, false)
 }
 
 // Enable takes the session from AdminDown to Down, from where it comes up as a
@@ -158,7 +159,7 @@ func (s *Session) Enable(now time.Time) Effects {
 		s.stopped = false
 		s.enter(now, packet.Down, packet.NoDiagnostic, &fx)
 	}
-	return s.finish(now, fx)
+	return s.finish(now, fx, false)
 }
 
 // Fail takes the session Down for a reason that packets don't show:
@@ -169,7 +170,7 @@ func (s *Session) Fail(now time.Time, d packet.Diag) Effects {
 	if s.state != packet.AdminDown {
 		s.enter(now, packet.Down, d, &fx)
 	}
-	return s.finish(now, fx)
+	return s.finish(now, fx, false)
 }
 
 // Stopped reports whether the session is AdminDown and the peer was told for
@@ -200,12 +201,20 @@ func (s *Session) enter(now time.Time, to packet.State, d packet.Diag, fx *Effec
 	}
 }
 
-// finish is the end of every input.
-func (s *Session) finish(at time.Time, fx Effects) Effects {
+// finish is the end of every input. The periodic packet leaves only by an Advance,
+// though it may be due: after a stall of the owner every packet that it finds in
+// its socket is an input, with a time of its own in the past, and would bring one.
+func (s *Session) finish(at time.Time, fx Effects, periodic bool) Effects {
 	now := at.Sub(s.born)
 	s.settle()
 	s.pace(now)
-	fx.Send = s.transmit(now, fx.Final)
+	if fx.Final {
+		s.told = s.current()
+	}
+	if s.early() || periodic && s.paced != 0 && now >= s.due {
+		fx.Send = true
+		s.transmit(now)
+	}
 	// §6.8.16: "transmitted for at least a Detection Time after transitioning to
 	// AdminDown": the last packet leaves when it has passed, not before.
 	if s.state == packet.AdminDown && now >= s.lastWord && (fx.Send || s.paced == 0) {

@@ -209,20 +209,25 @@ func TestOlderPacketDoesNotShortenTheWait(t *testing.T) {
 	x.wantEvent(packet.Down, packet.ControlDetectionTimeExpired)
 }
 
-// After a stall of ours there is one packet, not those that were missed.
+// After a stall of ours there is one packet, not those that were missed: neither
+// for the time that passed, nor for each packet that the kernel kept meanwhile.
 func TestNoBurstAfterAStall(t *testing.T) {
 	x := newUp(t, usual)
 	x.alive(time.Second, packet.Up)
 	x.take()
 	start := x.now
-	for i := range 10 { // the kernel kept what came meanwhile
-		x.now = start.Add(time.Duration(i) * 200 * ms)
-		in := input{at: x.now, call: "Receive", got: x.peer}
+	for i := range 10 {
+		in := input{call: "Receive", at: start.Add(time.Duration(i) * 200 * ms), got: x.peer}
 		in.got.State = packet.Up
-		x.law.do(in)
+		if fx, err := x.law.do(in); err != nil || fx.Send {
+			t.Fatalf("%+v, %v", fx, err)
+		}
 	}
 	x.now = start.Add(2 * time.Second)
 	x.do(input{call: "Advance"})
+	if n := len(x.sent); n != 1 {
+		t.Errorf("%d packets at the end of the stall, want 1", n)
+	}
 	x.alive(2*time.Second, packet.Up)
 	wantSpacing(t, x.take(), 20, 75*ms, 100*ms)
 }

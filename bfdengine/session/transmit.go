@@ -51,21 +51,19 @@ func (s *Session) pace(now time.Duration) {
 	}
 }
 
-// transmit decides whether a packet leaves now, and schedules the next one.
-func (s *Session) transmit(now time.Duration, final bool) bool {
-	current := report{s.state, s.diag}
-	// A packet SHOULD be sent early when it "would differ from that in the
-	// previously transmitted packet (other than the Poll and Final bits) in order
-	// to more rapidly communicate a change in state" (§6.8.7). Other changes wait
-	// for the schedule, as a poll for them must (§6.5).
-	early := current != s.told && !final && !s.silent()
-	if final {
-		s.told = current
-	}
-	if !early && (s.paced == 0 || now < s.due) {
-		return false
-	}
-	s.told = current
+func (s *Session) current() report { return report{s.state, s.diag} }
+
+// early reports whether a packet is to leave before its time. It SHOULD if it
+// "would differ from that in the previously transmitted packet (other than the
+// Poll and Final bits) in order to more rapidly communicate a change in state"
+// (§6.8.7). Other changes wait for the schedule, as a poll for them must (§6.5).
+func (s *Session) early() bool {
+	return s.current() != s.told && !s.silent()
+}
+
+// transmit notes that a packet leaves now, and schedules the next one.
+func (s *Session) transmit(now time.Duration) {
+	s.told = s.current()
 	s.sent = now
 	s.counts.Sent++
 	if s.paced != 0 {
@@ -80,7 +78,6 @@ func (s *Session) transmit(now time.Duration, final bool) bool {
 	if !s.demanded() {
 		s.news = false // and if this packet is lost, the next one tells
 	}
-	return true
 }
 
 // jitter shortens an interval. "The periodic transmission of BFD Control packets
