@@ -127,6 +127,9 @@ type Global struct {
 	ListenPort int        // -1: don't listen
 	// ListenAddresses is empty for all addresses.
 	ListenAddresses []netip.Addr
+	// UnicastOnly spares a speaker that nobody else uses the tables of all
+	// other families; GoBGP 4 makes one of 200 kB for each. For Start only.
+	UnicastOnly bool
 }
 
 // A Neighbor is a BGP peer as vipd wants it. The zero value of an optional

@@ -253,3 +253,16 @@ func lostAll(ctx context.Context, t *testing.T, c bgpclient.Conn) {
 		t.Errorf("bulk: %v, want a lost connection", err)
 	}
 }
+
+func TestUnicastOnlyHasTheTwoFamiliesThatVipdNeeds(t *testing.T) {
+	each(t, func(t *testing.T, s speaker) {
+		c := startedWith(t, s, true)
+		routes := []bgpclient.Route{route("198.51.100.1/32", nil), route("2001:db8:1::1/128", nil)}
+		for _, r := range routes {
+			apply(t, c, put(r))
+		}
+		if have := paths(t, c); len(have) != len(routes) {
+			t.Errorf("have %+v", have)
+		}
+	})
+}

@@ -85,13 +85,19 @@ func freePort(t testing.TB) uint16 {
 	return port
 }
 
-// started dials a speaker and gives it a configuration.
+// started dials a speaker and gives it a configuration. The embedded one gets
+// the tables that vipd needs, as from the daemon.
 func started(t testing.TB, s speaker) bgpclient.Conn {
+	t.Helper()
+	return startedWith(t, s, s.restart == nil)
+}
+
+func startedWith(t testing.TB, s speaker, unicastOnly bool) bgpclient.Conn {
 	t.Helper()
 	c := dialAs(t, s.target, owner)
 	g := bgpclient.Global{
 		ASN: localAS, RouterID: netip.MustParseAddr("10.0.0.1"),
-		ListenPort: int(s.port), ListenAddresses: []netip.Addr{loopback},
+		ListenPort: int(s.port), ListenAddresses: []netip.Addr{loopback}, UnicastOnly: unicastOnly,
 	}
 	if err := c.Start(bounded(t), g); err != nil {
 		t.Fatal(err)

@@ -28,6 +28,9 @@ func (c client) StartBgp(ctx context.Context, g bgpclient.Global) error {
 	for _, a := range g.ListenAddresses {
 		global.ListenAddresses = append(global.ListenAddresses, a.String())
 	}
+	if g.UnicastOnly {
+		global.Families = driver.UnicastOnly()
+	}
 	_, err := c.GobgpApiClient.StartBgp(ctx, &api.StartBgpRequest{Global: global})
 	return err
 }

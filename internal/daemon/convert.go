@@ -50,6 +50,7 @@ func managementOf(b config.BGP) *bgpclient.Management {
 	}
 	m := &bgpclient.Management{Global: bgpclient.Global{
 		ASN: b.LocalAS, RouterID: b.RouterID, ListenPort: b.ListenPort, ListenAddresses: b.ListenAddresses,
+		UnicastOnly: b.Speaker == config.SpeakerEmbedded,
 	}}
 	// With a session for each family, one that carried both would have the
 	// router count this node twice.

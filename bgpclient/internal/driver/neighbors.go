@@ -37,3 +37,7 @@ func Families(n bgpclient.Neighbor) (afis []uint16) {
 	}
 	return afis
 }
+
+// UnicastOnly lists IPv4 and IPv6 unicast as both APIs take the families of the
+// speaker: as numbers of a list of GoBGP's own.
+func UnicastOnly() []uint32 { return []uint32{0, 1} }
