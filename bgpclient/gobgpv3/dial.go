@@ -1,4 +1,4 @@
-// Package gobgpv4 speaks the gRPC API of GoBGP 4, api.GoBgpService. It
+// Package gobgpv3 speaks the gRPC API of GoBGP 3, apipb.GobgpApi. It
 // translates messages and decides nothing.
 package gobgpv3
 
