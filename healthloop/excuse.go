@@ -8,8 +8,8 @@ import "time"
 // what is wrong here. Such a timeout is excused: it is not counted, and the
 // backend's next turn decides.
 
-// maxExcused is how many timeouts in a row are excused. Those after it count, so
-// a backend that is dead is still found down on a node that never has time.
+// maxExcused is how many timeouts are excused until a good probe. Those after it
+// count: so a dead backend is found on a node that never has time, too.
 const maxExcused = 3
 
 // A passage is how the time of a probe went by.

@@ -13,7 +13,7 @@ import (
 )
 
 // A socket is the connection of one probe, made with few system calls, since
-// they are most of what a probe costs. net.Dialer makes six more, and one of
+// they are most of what a probe costs. net.Dialer makes several more, and one of
 // them binds a source port, which no other probe can have then, whatever its
 // target. What waits is the runtime, as for any file.
 type socket struct {
@@ -72,6 +72,9 @@ func (s *socket) established(sa unix.Sockaddr) error {
 		if outcome = unix.Connect(int(fd), sa); outcome == unix.EISCONN {
 			outcome = nil
 		}
+		if outcome == nil && toItself(int(fd), sa) {
+			outcome = unix.ECONNREFUSED
+		}
 		return !underWay(outcome)
 	}
 	err = raw.Write(look)
@@ -89,6 +92,26 @@ func (s *socket) established(sa unix.Sockaddr) error {
 		return err
 	}
 	return outcome
+}
+
+// toItself tells whether a socket is connected to itself. That happens when
+// nobody listens on a port of this machine and the kernel chooses just that port
+// for our side: both ends of the handshake are then ours (RFC 9293 §3.5,
+// simultaneous open), and a dead backend would look alive.
+func toItself(fd int, to unix.Sockaddr) bool {
+	from, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch to := to.(type) {
+	case *unix.SockaddrInet4:
+		from, ok := from.(*unix.SockaddrInet4)
+		return ok && from.Port == to.Port && from.Addr == to.Addr
+	case *unix.SockaddrInet6:
+		from, ok := from.(*unix.SockaddrInet6)
+		return ok && from.Port == to.Port && from.Addr == to.Addr
+	}
+	return false
 }
 
 func underWay(err error) bool {

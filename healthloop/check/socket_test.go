@@ -84,6 +84,31 @@ func TestAHandshakeInTimeIsConnected(t *testing.T) {
 	}
 }
 
+// The kernel would choose the port by chance, so it is given.
+func TestAConnectionToItselfIsNoBackend(t *testing.T) {
+	for _, at := range []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()} {
+		family, sa := sockaddr(netip.AddrPortFrom(at, 0))
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		s := &socket{File: os.NewFile(uintptr(fd), "socket"), ctx: ctx, stop: func() bool { return true }}
+		defer s.Close()
+		if err := unix.Bind(fd, sa); err != nil {
+			t.Skipf("SKIPPED: no %s here: %v", at, err)
+		}
+		self, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.established(self); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("%s: %v, want refused", at, err)
+		}
+	}
+}
+
 func TestLiteralsOfEachFamilyConnect(t *testing.T) {
 	_, port, _ := net.SplitHostPort(backend(t, func(context.Context, net.Conn) {}))
 	for _, address := range []string{"127.0.0.1:" + port, "[::ffff:127.0.0.1]:" + port} {
