@@ -57,6 +57,9 @@ type RackOptions struct {
 	VIP      string // more keys of each VIP, "min_healthy: 2, …"
 	Check    string // the keys of the check; default HTTP every 200 ms
 	API      string // where gobgpd's API listens; default 127.0.0.1:50051
+	BFD      Timers // of each node with the router, in both families; the zero value is none
+	BFDMore  string // more keys of vipd's section bfd
+	Uplink   string // more keys of each neighbor with BFD in vipd's configuration
 	NoVipd   bool   // leave starting gobgpd and vipd to the scenario
 }
 
@@ -86,7 +89,7 @@ func NewRack(l *Lab, opts RackOptions) *Rack {
 	if opts.BIRD {
 		r.Router = r.Tor.BIRD(r.bird())
 	} else {
-		r.Router = r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr()})
+		r.Router = r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr(), BFD: r.bfd()})
 	}
 	r.Collector = r.Tor.Collect(RouterAS, collect...)
 	if opts.NoVipd {
@@ -96,7 +99,8 @@ func NewRack(l *Lab, opts RackOptions) *Rack {
 		n.StartSpeaker()
 		n.StartVipd()
 	}
-	l.Within(limit, "all BGP sessions stand", r.Established)
+	// gobgpd 3.10 waits up to 9 s between two tries.
+	l.Within(2*limit, "all BGP sessions stand", r.Established)
 	return r
 }
 
@@ -160,6 +164,9 @@ func (r *Rack) frr() string {
 			fmt.Fprintf(&b, " neighbor %[1]s remote-as %[2]d\n neighbor %[1]s timers 10 30\n neighbor %[1]s timers connect 1\n", a, NodeAS)
 			// Else the kernel might choose the collector's address.
 			fmt.Fprintf(&b, " neighbor %s update-source %s\n", a, source)
+			if r.opts.BFD.Mult != 0 {
+				fmt.Fprintf(&b, " neighbor %[1]s bfd\n neighbor %[1]s bfd profile node\n", a)
+			}
 			fmt.Fprintf(family, "  neighbor %s activate\n", a)
 		}
 	}

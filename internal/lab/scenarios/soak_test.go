@@ -52,6 +52,7 @@ func faults() []fault {
 // than the bound where it can't be served, all is as before once all is mended,
 // and vipd grows in nothing.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	span, seed := soakOptions(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d: repeat with VIPD_SEED=%d", seed, seed)
