@@ -11,6 +11,13 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/packet"
 )
 
+// Sessions are patient: many tests share few cores, and a false alarm would be
+// another story.
+const (
+	bfdInterval   = 200 * time.Millisecond
+	bfdMultiplier = 8
+)
+
 // A bfdPeer is the other side of a session with vipd.
 type bfdPeer struct {
 	*bfdengine.Engine
@@ -51,7 +58,7 @@ func (p *bfdPeer) start() {
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }() // ends with kill
 	p.Engine, p.cancel, p.done = engine, cancel, done
-	spec := bfdengine.Spec{Key: p.key, Params: bfdengine.Params{DesiredMinTx: 50 * time.Millisecond, RequiredMinRx: 50 * time.Millisecond}}
+	spec := bfdengine.Spec{Key: p.key, Params: bfdengine.Params{DesiredMinTx: bfdInterval, RequiredMinRx: bfdInterval, DetectMult: bfdMultiplier}}
 	if err := engine.Add(p.t.Context(), spec); err != nil {
 		p.t.Fatal(err)
 	}
@@ -69,11 +76,11 @@ func (p *bfdPeer) kill() {
 }
 
 // bfd is the section bfd, with one profile.
-func (w *world) bfd(more string) string { return w.bfdAt("50ms", more) }
+func (w *world) bfd(more string) string { return w.bfdAt(bfdInterval, more) }
 
 // bfdAt is that with other intervals.
-func (w *world) bfdAt(interval, more string) string {
-	return fmt.Sprintf("listen: [%s], profiles: {fast: {tx: %[2]s, rx: %[2]s}}%[3]s", w.node, interval, comma(more))
+func (w *world) bfdAt(interval time.Duration, more string) string {
+	return fmt.Sprintf("listen: [%s], profiles: {fast: {tx: %[2]s, rx: %[2]s, multiplier: %d}}%s", w.node, interval, bfdMultiplier, comma(more))
 }
 
 // wantSteady fails the test if the peer's session left Up since it came up.

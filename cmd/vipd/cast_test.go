@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -96,10 +95,11 @@ func (w *world) open(t *testing.T) {
 }
 
 // loopback makes an address of the loopback network for a name, so that tests
-// that run at once are apart.
+// that run at once are apart, those of another process too: BFD's ports are
+// always the same.
 func loopback(name string, last byte) netip.Addr {
 	h := fnv.New32a()
-	_, _ = io.WriteString(h, name)
+	_, _ = fmt.Fprint(h, name, os.Getpid())
 	sum := h.Sum(nil)
 	return netip.AddrFrom4([4]byte{127, 1 + sum[2]%250, sum[3], last})
 }

@@ -17,8 +17,18 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/packet"
 )
 
-// Each test has loopback addresses of its own, where BFD's ports are free.
-var quick = bfdengine.Params{DesiredMinTx: 20 * time.Millisecond, RequiredMinRx: 20 * time.Millisecond}
+// calm is for sessions that should not fail on a busy machine.
+var calm = bfdengine.Params{DesiredMinTx: 100 * time.Millisecond, RequiredMinRx: 100 * time.Millisecond, DetectMult: 10}
+
+// twoHosts are loopback addresses of a test's own, where BFD's ports are free
+// also while another process runs the same test.
+func twoHosts(test byte) (here, there string) {
+	pid := os.Getpid()
+	at := func(last byte) string {
+		return netip.AddrFrom4([4]byte{127, 64 + byte(pid%64), byte(pid / 64), test<<2 | last}).String()
+	}
+	return at(1), at(2)
+}
 
 // A router is the other side of vipd's session.
 type router struct {
@@ -78,7 +88,7 @@ func running(t *testing.T, o Options) (stop func()) {
 const bfdOnly = noBGP + `
 bfd:
   listen: [%[1]s]
-  profiles: {fast: {tx: 20ms, rx: 20ms}}
+  profiles: {fast: {tx: 100ms, rx: 100ms, multiplier: 10}}
 checks: {web: {kind: http}, alive: {kind: bfd, profile: fast, local: %[1]s, interval: 100ms, rise: 1}}
 vips: [{name: web, prefix: 192.0.2.1, check: alive, backends: [{address: '%[2]s:80'}]}]
 `
@@ -92,12 +102,12 @@ func once(text string) string {
 
 func TestBackendFollowsItsBFDSession(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	const here, there = "127.77.1.1", "127.77.1.2"
+	here, there := twoHosts(1)
 	o, logs := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
 	up, advertised, withdrawn := awaited(&o, "bfd session Up"), awaited(&o, "vip advertised"), awaited(&o, "vip withdrawn")
 	stop := running(t, o)
 	defer stop()
-	r := routerAt(t, there, here, quick)
+	r := routerAt(t, there, here, calm)
 	defer r.stop()
 	wait(t, "session", up)
 	wait(t, "advertisement", advertised)
@@ -115,12 +125,12 @@ func TestBackendFollowsItsBFDSession(t *testing.T) {
 // and not before.
 func TestPeersHearAdminDownAtTheEndOfTheDrain(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	const here, there = "127.77.2.1", "127.77.2.2"
+	here, there := twoHosts(2)
 	text := strings.Replace(once(fmt.Sprintf(bfdOnly, here, there)), "grace_period: 0s", "grace_period: 300ms", 1)
 	o, _ := options(t, text)
 	up, withdrawn := awaited(&o, "bfd session Up"), awaited(&o, "all routes withdrawn")
 	stop := running(t, o)
-	r := routerAt(t, there, here, quick)
+	r := routerAt(t, there, here, calm)
 	defer r.stop()
 	wait(t, "session", up)
 	changes := r.Subscribe()
@@ -152,8 +162,8 @@ func TestPeersHearAdminDownAtTheEndOfTheDrain(t *testing.T) {
 
 func TestTakenBFDPortEndsTheStart(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	const here, there = "127.77.3.1", "127.77.3.2"
-	r := routerAt(t, here, there, quick)
+	here, there := twoHosts(3)
+	r := routerAt(t, here, there, calm)
 	defer r.stop()
 	o, _ := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
 	err := Run(t.Context(), o)
@@ -164,7 +174,8 @@ func TestTakenBFDPortEndsTheStart(t *testing.T) {
 
 func TestSchedulingThatCanNotBeEndsTheStart(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	text := strings.Replace(once(fmt.Sprintf(bfdOnly, "127.77.5.1", "127.77.5.2")), "profiles:", "scheduling: {cpus: [1000]}\n  profiles:", 1)
+	here, there := twoHosts(5)
+	text := strings.Replace(once(fmt.Sprintf(bfdOnly, here, there)), "profiles:", "scheduling: {cpus: [1000]}\n  profiles:", 1)
 	o, _ := options(t, text)
 	err := Run(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "bfd.scheduling: bfd engine: run on cpus [1000]") {
@@ -180,7 +191,7 @@ func TestNothingListensWithoutSessions(t *testing.T) {
 }
 
 func TestSessionThatCanNotSendIsToldOnce(t *testing.T) {
-	const here, there = "127.77.4.1", "127.77.4.2"
+	here, there := twoHosts(4)
 	o, logs := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
 	l := newLiveness(o.Log)
 	if err := l.open(o.Config.BFD); err != nil {
