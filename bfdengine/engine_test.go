@@ -196,6 +196,34 @@ func TestLinkLocalPeersOnTwoLinks(t *testing.T) {
 	}
 }
 
+// As a bond or a VLAN does at a change of its configuration: the name stays, the
+// index does not.
+func TestAnInterfaceMayBeMadeAnew(t *testing.T) {
+	lay := func() {
+		for _, line := range []string{
+			"link add near0 type veth peer name far0",
+			"link set near0 addrgenmode none up", "link set far0 addrgenmode none up",
+			"addr add fe80::1/64 dev near0 nodad", "addr add fe80::2/64 dev far0 nodad",
+		} {
+			ip(t, line)
+		}
+	}
+	e := start(t, Options{Farewell: -1})
+	key := Key{Peer: netip.MustParseAddr("fe80::2%near0")}
+	e.add(Spec{Key: key})
+	if s, _ := e.Session(key); s.Problem != "interface near0: no such device" {
+		t.Errorf("before it is there: %q", s.Problem)
+	}
+	for range 2 {
+		lay()
+		first := sniff(t, "far0")
+		if s, _ := e.Session(key); s.Discr != first.MyDiscr || s.Problem != "" {
+			t.Errorf("%q, %08x on the wire, want %08x", s.Problem, first.MyDiscr, s.Discr)
+		}
+		ip(t, "link del near0")
+	}
+}
+
 // sniff waits for a BFD packet from fe80::1 on an interface.
 func sniff(t *testing.T, dev string) packet.Control {
 	t.Helper()

@@ -27,25 +27,25 @@ type entry struct {
 	auth    *packet.Auth
 	history *history // nil until the first transition
 
-	link      link  // nil: could not be opened, problem says why
-	problem   error // of opening, or unix.Errno of the last packet that did not leave
-	retry     time.Time
-	backoff   time.Duration
-	ifindex   int // of spec.Interface, 0 if that is empty, -1 while there is none such
-	slot      int // in table.slots and in the wheel
-	discr     uint32
-	port      uint16
-	same      *entry // the next with the same peer
-	leaveBy   time.Time
-	grace     time.Time // see worker.advance; zero: none was given since the last packet
-	life      life
-	sent      uint64
-	dropped   uint64
-	unproven  uint64 // of dropped: for their authentication
-	unsent    uint64
-	broken    bool // in worker.broken
-	closed    bool // removed from the table
-	unsolicit bool // made because the peer asked (RFC 9468)
+	link        link  // nil: could not be opened, problem says why
+	problem     error // of opening, or unix.Errno of the last packet that did not leave
+	retry       time.Time
+	backoff     time.Duration
+	ifindex     int // of spec.Interface, 0 if that is empty, -1 while there is none such
+	slot        int // in table.slots and in the wheel
+	discr       uint32
+	port        uint16
+	same        *entry // the next with the same peer
+	leaveBy     time.Time
+	grace       time.Time // see worker.advance; zero: none was given since the last packet
+	life        life
+	sent        uint64
+	dropped     uint64
+	unproven    uint64 // of dropped: for their authentication
+	unsent      uint64
+	broken      bool // in worker.broken
+	closed      bool // removed from the table
+	unsolicited bool // made because the peer asked (RFC 9468)
 }
 
 // life is what is to become of a session.

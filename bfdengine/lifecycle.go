@@ -21,7 +21,7 @@ func (w *worker) add(s Spec) error {
 			err := w.update(s)
 			w.apply(e, e.session.Enable(w.now), w.now)
 			return err
-		case e.life == stays && !e.unsolicit:
+		case e.life == stays && !e.unsolicited:
 			return fmt.Errorf("session %s: there is one already", s.Key)
 		}
 	}
@@ -34,7 +34,7 @@ func (w *worker) add(s Spec) error {
 // the peer with the one that is configured now.
 func (w *worker) supersede(k Key) {
 	for e := w.table.peers[peerKey{k.Peer.WithZone(""), k.Multihop}]; e != nil; e = e.same {
-		if e.unsolicit && e.life == stays && (k.Interface == "" || k.Interface == e.spec.Interface) {
+		if e.unsolicited && e.life == stays && (k.Interface == "" || k.Interface == e.spec.Interface) {
 			w.apply(e, e.session.Disable(w.now, packet.AdministrativelyDown), w.now)
 			w.dismiss(e)
 		}
@@ -44,7 +44,7 @@ func (w *worker) supersede(k Key) {
 
 func (w *worker) update(s Spec) error {
 	e := w.table.key(s.Key)
-	if e == nil || e.life != stays || e.unsolicit {
+	if e == nil || e.life != stays || e.unsolicited {
 		return fmt.Errorf("session %s: there is none", s.Key)
 	}
 	if s.Auth.Type == e.spec.Auth.Type && e.auth != nil {
@@ -81,8 +81,8 @@ func (w *worker) create(s Spec, now time.Time) (*entry, error) {
 
 // configured makes a session that the peer had asked for one of ours.
 func (w *worker) configured(e *entry) {
-	if e.unsolicit {
-		e.unsolicit = false
+	if e.unsolicited {
+		e.unsolicited = false
 		w.stats.Unsolicited--
 	}
 }
@@ -93,8 +93,12 @@ func (w *worker) leave(e *entry, now time.Time) {
 		w.dismiss(e)
 		return
 	}
+	heard := e.session.View().RemoteDiscr != 0
 	e.life, e.leaveBy = leaving, now.Add(w.options.Farewell)
 	w.apply(e, e.session.Disable(now, packet.AdministrativelyDown), now)
+	if !heard { // then nobody relies on it: once will do
+		w.dismiss(e)
+	}
 }
 
 // dismiss has e removed once what it says in this step has left.

@@ -81,3 +81,15 @@ func TestASessionAddedAgainGoesOn(t *testing.T) {
 		t.Error("added twice")
 	}
 }
+
+// Or a stop would wait for the peers that are dead.
+func TestWhoWasNotHeardIsToldOnce(t *testing.T) {
+	r := newRig(t, Options{})
+	e := r.want(hundred("192.0.2.2"))
+	r.take()
+	r.leave(e, r.clock)
+	r.flush()
+	if sent := r.take(); len(sent) != 1 || sent[0].State != packet.AdminDown || r.table.len() != 0 {
+		t.Errorf("%d sessions, %+v", r.table.len(), sent)
+	}
+}

@@ -126,10 +126,12 @@ func startLoadPeer(t testing.TB, n int, interval time.Duration) {
 	pid := strconv.Itoa(c.Process.Pid)
 	for _, line := range []string{
 		"ip link add near0 type veth peer name far0 netns " + pid,
-		"ip addr add " + loadNear + "/8 dev near0",
+		"ip addr add " + loadNear + "/24 dev near0",
 		"ip link set near0 up",
+		// Through one neighbor: the kernel's table of them ends at 1024.
+		"ip route add 10.1.0.0/16 via 10.0.0.2",
 		"nsenter -n -t " + pid + " ip link set lo up",
-		"nsenter -n -t " + pid + " ip addr add 10.2.0.1/8 dev far0",
+		"nsenter -n -t " + pid + " ip addr add 10.0.0.2/24 dev far0",
 		"nsenter -n -t " + pid + " ip link set far0 up",
 		"nsenter -n -t " + pid + " ip route add local 10.1.0.0/16 dev far0",
 	} {

@@ -94,6 +94,16 @@ func newRig(t *testing.T, o Options) *rig {
 	return r
 }
 
+// step is a turn of the worker without its sockets.
+func (r *rig) step(now time.Time, received []sock.Datagram) {
+	r.now = now
+	for i := range received {
+		r.receive(&received[i])
+	}
+	r.advance(now)
+	r.flush()
+}
+
 // want adds a session, which must be possible.
 func (r *rig) want(s Spec) *entry {
 	r.t.Helper()

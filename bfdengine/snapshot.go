@@ -83,7 +83,7 @@ func (e *Engine) Stats() (s Stats) {
 
 func (e *entry) snapshot() Snapshot {
 	s := Snapshot{
-		Spec: e.spec, View: e.session.View(), Unsolicited: e.unsolicit, Leaving: e.life != stays,
+		Spec: e.spec, View: e.session.View(), Unsolicited: e.unsolicited, Leaving: e.life != stays,
 		Out: e.sent, Unsent: e.unsent, Dropped: e.dropped, AuthFailures: e.unproven,
 	}
 	s.Auth.Keys = nil // secrets stay here

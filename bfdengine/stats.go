@@ -1,8 +1,6 @@
 package bfdengine
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/fiberlb/vipd/bfdengine/packet"
@@ -100,5 +98,3 @@ func (c *counters) stats() Stats {
 	}
 	return s
 }
-
-func seconds(d time.Duration) float64 { return d.Seconds() }

@@ -107,19 +107,30 @@ func (w *worker) send(o *outgoing, now time.Time) {
 		w.stats.Sent++
 		e.sent++
 		e.problem, e.backoff = nil, 0
-		w.stats.SendLateness.add(seconds(now.Sub(o.due)))
+		w.stats.SendLateness.add(now.Sub(o.due).Seconds())
 		return
 	}
 	// None of these says that the peer is gone: detection decides that.
 	w.stats.sendError(errno)
 	e.unsent++
 	e.problem = errno
-	switch errno {
-	case unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV, unix.ENXIO, unix.EBADF, unix.ENOTCONN, unix.EDESTADDRREQ:
-		// The address or the interface is gone, perhaps to come back as another
-		// one of the same name.
+	if w.lost(e, errno) {
 		w.broke(e, now, errno)
 	}
+}
+
+// lost reports whether e's socket is of no use any more: its address has gone, or
+// its interface has, perhaps to come back as another one of the same name.
+func (w *worker) lost(e *entry, errno unix.Errno) bool {
+	switch errno {
+	case unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV, unix.ENXIO:
+		return true
+	}
+	if e.spec.Interface == "" {
+		return false
+	}
+	name, err := w.interfaceName(e.ifindex)
+	return err != nil || name != e.spec.Interface
 }
 
 // open opens e's link, or says in e when to try again.

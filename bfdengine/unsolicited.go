@@ -58,7 +58,7 @@ func (w *worker) unsolicited(d *sock.Datagram, c *packet.Control) (*entry, packe
 	if err != nil {
 		return nil, packet.UnsolicitedQuota
 	}
-	e.unsolicit = true
+	e.unsolicited = true
 	e.leaveBy = d.At.Add(max(establishTime, time.Duration(params.DetectMult)*params.RequiredMinRx))
 	w.stats.Unsolicited++
 	return e, packet.None
@@ -70,7 +70,7 @@ func (w *worker) unsolicited(d *sock.Datagram, c *packet.Control) (*entry, packe
 // again" (RFC 9468 §2).
 func (w *worker) settleUnsolicited(e *entry, to packet.State) {
 	switch {
-	case !e.unsolicit || e.life == gone:
+	case !e.unsolicited || e.life == gone:
 	case to == packet.Up:
 		e.leaveBy = zeroTime
 	case to == packet.Down:

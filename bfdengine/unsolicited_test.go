@@ -124,7 +124,7 @@ func TestAConfiguredSessionTakesAnUnsolicitedOnesPlace(t *testing.T) {
 	r := newRig(t, open(func(*Unsolicited) {}))
 	r.receiveAll(r.stranger("192.0.2.9"))
 	e := r.want(hundred("192.0.2.9"))
-	if r.table.len() != 1 || e.unsolicit || r.stats.Unsolicited != 0 {
+	if r.table.len() != 1 || e.unsolicited || r.stats.Unsolicited != 0 {
 		t.Errorf("%d sessions, %d unsolicited", r.table.len(), r.stats.Unsolicited)
 	}
 }

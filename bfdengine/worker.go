@@ -152,19 +152,9 @@ func (w *worker) measure(oldest time.Time) {
 		w.stall = max(w.stall, late)
 	}
 	if w.stall >= stallFrom {
-		w.stats.Stalls.add(seconds(w.stall))
+		w.stats.Stalls.add(w.stall.Seconds())
 	}
 	w.last = w.now
-}
-
-// step is a turn without its sockets.
-func (w *worker) step(now time.Time, received []sock.Datagram) {
-	w.now = now
-	for i := range received {
-		w.receive(&received[i])
-	}
-	w.advance(now)
-	w.flush()
 }
 
 // advance lets sessions do what is due. All that the machine received until now
