@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Hop is a next hop of a route in a host's kernel, with its share.
@@ -100,4 +101,24 @@ func (w *Watch) Deleted() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// Changed returns when the routes to a prefix were first changed or taken away
+// after a time.
+func (w *Watch) Changed(p netip.Prefix, since time.Time) (time.Time, error) {
+	dst := " " + strings.TrimSuffix(strings.TrimSuffix(p.String(), "/32"), "/128") + " "
+	for line := range strings.Lines(w.monitor.Log()) {
+		stamp, rest, ok := strings.Cut(strings.TrimPrefix(line, "["), "]")
+		if !ok || !strings.Contains(rest, dst) {
+			continue
+		}
+		at, err := time.ParseInLocation("2006-01-02T15:04:05.999999", stamp, time.Local)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("ip monitor: %w", err)
+		}
+		if at.After(since) {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("nothing happened to %s", p)
 }

@@ -88,6 +88,14 @@ func (l *Link) Up() {
 // kernel notices: 100 cuts the link, 0 mends it.
 func (l *Link) Lose(percent int) {
 	l.lab.Helper()
+	l.A.Lose(percent)
+	l.B.Lose(percent)
+}
+
+// Lose drops so many percent of what comes in at this end, and nothing of what
+// goes out.
+func (e End) Lose(percent int) {
+	e.Host.lab.Helper()
 	rule := fmt.Sprintf("numgen random mod 100 < %d drop", percent)
 	switch percent {
 	case 0:
@@ -95,8 +103,7 @@ func (l *Link) Lose(percent int) {
 	case 100: // nft refuses a comparison that always holds
 		rule = "drop"
 	}
-	for _, e := range []End{l.A, l.B} {
-		e.Host.NFT(fmt.Sprintf(`table netdev lose_%[1]s
+	e.Host.NFT(fmt.Sprintf(`table netdev lose_%[1]s
 delete table netdev lose_%[1]s
 table netdev lose_%[1]s {
 	chain in {
@@ -105,5 +112,4 @@ table netdev lose_%[1]s {
 	}
 }
 `, e.Iface, rule))
-	}
 }

@@ -70,7 +70,9 @@ func (n *Node) speaker() Speaker {
 func (n *Node) StartSpeaker() {
 	n.lab.Helper()
 	if n.rack.opts.Speaker != "embedded" {
-		n.Gobgpd = n.Host.Gobgpd(n.rack.opts.Speaker, n.speaker())
+		s := n.speaker()
+		_, s.Neighbors = n.neighbors()
+		n.Gobgpd = n.Host.Gobgpd(n.rack.opts.Speaker, s)
 	}
 }
 
@@ -101,13 +103,7 @@ func (n *Node) Route() {
 // vipd is the configuration of the node's vipd.
 func (n *Node) vipd(o RackOptions) string {
 	var b strings.Builder
-	if o.Speaker == "embedded" {
-		s := n.speaker()
-		fmt.Fprintf(&b, "bgp:\n  speaker: embedded\n  local_as: %d\n  router_id: %s\n  neighbors:\n", s.AS, s.RouterID)
-		for _, p := range s.Neighbors {
-			fmt.Fprintf(&b, "    - {address: %q, remote_as: %d, port: %d, graceful_restart: %ds}\n", p.Address, p.AS, p.port(), p.Restart)
-		}
-	}
+	b.WriteString(n.bgp())
 	fmt.Fprintf(&b, "log: {level: debug}\nchecks:\n  web: {%s}\n%s\nvips:\n", o.Check, o.Vipd)
 	vip := func(name string, p netip.Prefix) {
 		fmt.Fprintf(&b, "  - {name: %s, prefix: %q, check: web, backends: [", name, p)
