@@ -44,7 +44,7 @@ type sluggish struct {
 }
 
 func (s sluggish) Probe(context.Context) error {
-	time.Sleep(s.takes)
+	<-time.After(s.takes)
 	return s.err
 }
 
