@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // A bare client of gobgpd does what it is told and nothing else: the floor of
@@ -131,17 +132,22 @@ func (c *bare) open(t *testing.T) (send func([]netip.Prefix, bool) error, end fu
 func path3(p netip.Prefix, withdraw bool) *v3.Path {
 	nlri, attributes := binary(p)
 	return &v3.Path{Family: &v3.Family{Afi: v3.Family_AFI_IP, Safi: v3.Family_SAFI_UNICAST},
-		NlriBinary: nlri, PattrsBinary: attributes, IsWithdraw: withdraw}
+		NlriBinary: nlri, PattrsBinary: attributes, Identifier: bareID, IsWithdraw: withdraw, Age: timestamppb.Now()}
 }
 
 func path4(p netip.Prefix, withdraw bool) *v4.Path {
 	nlri, attributes := binary(p)
 	return &v4.Path{Family: &v4.Family{Afi: v4.Family_AFI_IP, Safi: v4.Family_SAFI_UNICAST},
-		NlriBinary: nlri, PattrsBinary: attributes, IsWithdraw: withdraw}
+		NlriBinary: nlri, PattrsBinary: attributes, Identifier: bareID, IsWithdraw: withdraw, Age: timestamppb.Now()}
 }
 
-// binary is an IPv4 host route as RFC 4271 §4.3 writes it, with ORIGIN IGP and
-// NEXT_HOP 0.0.0.0, which is gobgpd's own address to each neighbor.
+// bareID is a path identifier, which vipd's routes have too.
+const bareID = 1
+
+// binary is an IPv4 host route as RFC 4271 §4.3 writes it, with what vipd's have:
+// ORIGIN IGP, NEXT_HOP 0.0.0.0, which is gobgpd's own address to each neighbor,
+// and the community NO_LLGR.
 func binary(p netip.Prefix) (nlri []byte, attributes [][]byte) {
-	return append([]byte{32}, p.Addr().AsSlice()...), [][]byte{{0x40, 1, 1, 0}, {0x40, 3, 4, 0, 0, 0, 0}}
+	return append([]byte{32}, p.Addr().AsSlice()...), [][]byte{
+		{0x40, 1, 1, 0}, {0x40, 3, 4, 0, 0, 0, 0}, {0xc0, 8, 4, 0xff, 0xff, 0, 7}}
 }
