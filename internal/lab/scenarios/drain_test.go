@@ -30,8 +30,9 @@ func TestDrain(t *testing.T) {
 			n1, n2, n3 := rack.Nodes[0], rack.Nodes[1], rack.Nodes[2]
 			rack.Within(soon, "all nodes attract traffic", func() error { return rack.Via(n1, n2, n3) })
 			load, load6 := rack.Client.Load(500, rack.Web4()), rack.Client.Load(100, rack.Web6())
-			rack.Within(soon, "all nodes answer", func() error { return answer(load, time.Time{}, n1, n2, n3) })
 			wire := rack.Tor.Capture(n1.Name, "tcp port 179 or host "+rack.VIP4.Addr().String())
+			captured := time.Now()
+			rack.Within(soon, "all nodes answer", func() error { return answer(load, captured, n1, n2, n3) })
 
 			began := time.Now()
 			n1.Vipd.Signal(syscall.SIGTERM)
