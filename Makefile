@@ -3,6 +3,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
 BENCH ?= .
+BFD ?= TestBFD|TestStarved
 LAB ?= .
 SOAK ?= 10m
 
@@ -12,7 +13,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build demo test deps lint fmt vet staticcheck race lab soak bench bench-go fuzz clean
+.PHONY: help build demo test deps lint fmt vet staticcheck race lab soak bench bench-bfd bench-go fuzz clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -53,7 +54,11 @@ soak: deps ## faults at random for SOAK (10m), from SEED if it is given; needs r
 
 bench: build ## figures for docs/performance.md (BENCH=withdraw for one); needs root
 	VIPD_LAB=1 VIPD_BENCH=1 VIPD_LAB_BINARY=$(CURDIR)/bin/vipd \
-		go test ./internal/lab/bench -count 1 -v -timeout 10m -run '(?i)$(BENCH)'
+		go test ./internal/lab/bench -count 1 -v -timeout 15m -run '(?i)$(BENCH)' -skip '$(BFD)'
+
+bench-bfd: build ## BFD daemons beside each other (BFD=TestStarved for one; GOBFD=path adds GoBFD), about 30 minutes; needs root
+	VIPD_LAB=1 VIPD_BENCH=1 VIPD_LAB_BINARY=$(CURDIR)/bin/vipd \
+		go test ./internal/lab/bench -count 1 -v -timeout 60m -run '$(BFD)'
 
 bench-go: ## Go benchmarks of the pieces (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -88,11 +87,7 @@ func gobfd(b *box, sessions int, t timers) []*lab.Process {
 // self starts this test program as something else.
 func (b *box) self(command string, args ...string) *lab.Process {
 	b.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return b.node.Start(command, exe, append([]string{command}, args...)...)
+	return b.node.Start(command, exe(b), append([]string{command}, args...)...)
 }
 
 func (b *box) file(name, text string) string {
@@ -102,9 +97,4 @@ func (b *box) file(name, text string) string {
 		b.Fatal(err)
 	}
 	return path
-}
-
-func installed(program string) bool {
-	_, err := exec.LookPath(program)
-	return err == nil
 }

@@ -25,7 +25,16 @@ func engine(b *box, sessions int, t timers) []*lab.Process {
 
 // vipd is all of vipd, with nothing to do but BFD.
 func vipd(b *box, sessions int, t timers) []*lab.Process {
-	return []*lab.Process{b.node.Vipd(fmt.Sprintf("bgp: {enabled: false}\nbfd:\n  profiles: {p: {tx: %s, rx: %s, multiplier: %d}}\n  sessions:\n", t.interval, t.interval, t.mult) +
+	return b.vipd("", sessions, t)
+}
+
+// realtimeVipd is vipd with what its worker's thread may be given.
+func realtimeVipd(b *box, sessions int, t timers) []*lab.Process {
+	return b.vipd("  scheduling: {realtime_priority: 51, lock_memory: true}\n", sessions, t)
+}
+
+func (b *box) vipd(scheduling string, sessions int, t timers) []*lab.Process {
+	return []*lab.Process{b.node.Vipd("bgp: {enabled: false}\nbfd:\n" + scheduling + fmt.Sprintf("  profiles: {p: {tx: %s, rx: %s, multiplier: %d}}\n  sessions:\n", t.interval, t.interval, t.mult) +
 		neighbors(sessions, func(a netip.Addr) string {
 			return fmt.Sprintf("    - {peer: %s, local: %s, interface: tor, profile: p}\n", a, b.here())
 		})).Process}

@@ -55,7 +55,7 @@ func TestBFD(t *testing.T) {
 	} {
 		for _, d := range daemons() {
 			t.Run(fmt.Sprintf("%d at %s/%s", load.sessions, load.timers, d.name), func(t *testing.T) {
-				rows = append(rows, watch(t, d, load.sessions, load.timers, span(t, 10*time.Second)))
+				rows = append(rows, newBox(t).watch(d, load.sessions, load.timers, span(t, 10*time.Second)))
 			})
 		}
 	}
@@ -93,9 +93,8 @@ func (l *liveness) row() string {
 
 // watch starts a daemon, brings its sessions up, counts, and lets all neighbors
 // fall silent at once.
-func watch(t *testing.T, d daemon, sessions int, timers timers, span time.Duration) *liveness {
-	t.Helper()
-	b := newBox(t)
+func (b *box) watch(d daemon, sessions int, timers timers, span time.Duration) *liveness {
+	b.Helper()
 	b.neighborhood(sessions)
 	processes := d.start(b, sessions, timers)
 	var pids []string
@@ -105,9 +104,9 @@ func watch(t *testing.T, d daemon, sessions int, timers timers, span time.Durati
 	p := b.far("-daemon", b.here().String(), "-sessions", strconv.Itoa(sessions), "-interval", timers.interval.String(),
 		"-multiplier", strconv.Itoa(timers.mult), "-pids", strings.Join(pids, ","), "-span", span.String(), "-mute")
 	if code := p.Wait(3*time.Minute + span); code != 0 {
-		t.Fatalf("the neighbors ended with %d:\n%s", code, p.Log())
+		b.Fatalf("the neighbors ended with %d:\n%s", code, p.Log())
 	}
-	return report(t, d.name, sessions, timers, p.Log())
+	return report(b, d.name, sessions, timers, p.Log())
 }
 
 // neighborhood gives the far host the neighbors' addresses. The node takes them
@@ -127,14 +126,20 @@ func (b *box) neighborhood(sessions int) {
 // CPU: what is measured is not how late they are.
 func (b *box) far(args ...string) *lab.Process {
 	b.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return b.link.B.Host.Start("neighbors", "chrt", append([]string{"--rr", "50", exe, peerCommand}, args...)...)
+	return b.link.B.Host.Start("neighbors", "chrt", append([]string{"--rr", "50", exe(b), peerCommand}, args...)...)
 }
 
-func report(t *testing.T, name string, sessions int, timers timers, log string) *liveness {
+// exe is this program.
+func exe(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func report(t testing.TB, name string, sessions int, timers timers, log string) *liveness {
 	t.Helper()
 	l := &liveness{Daemon: name, Sessions: sessions, Timers: timers.String()}
 	for lines := bufio.NewScanner(strings.NewReader(log)); lines.Scan(); {

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 			os.Exit(runEngine(args))
 		case floorCommand:
 			os.Exit(runFloor(args))
+		case hogCommand:
+			os.Exit(hog())
 		}
 	}
 	os.Exit(lab.Main(m))
