@@ -219,3 +219,33 @@ func TestSessionThatCanNotSendIsToldOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// alone runs sessions without a daemon around them.
+func alone(t *testing.T, l *liveness) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }() // ends with stop
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// until looks again and again; there is no event to wait for.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(20 * time.Second)
+	for !so() {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("no %s", what)
+		}
+	}
+}
