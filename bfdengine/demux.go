@@ -53,10 +53,10 @@ func (w *worker) check(d *sock.Datagram) (packet.Control, packet.Reason) {
 }
 
 // demux finds the packet's session. "If the Your Discriminator field is nonzero,
-// it MUST be used to select the session … If the session is not found, the packet
-// MUST be discarded" (RFC 5880 §6.8.6): the address is no second way. But it must
-// be the session's: RFC 5881 §6 and §4 bind that to an interface and a pair of
-// addresses.
+// it MUST be used to select the session … If no session is found, the packet MUST
+// be discarded" (RFC 5880 §6.8.6): the address is no second way. But it must be
+// the session's, which the RFC does not ask for: a system that changes its address
+// or its link is on another path, and a discriminator that was guessed is not enough.
 func (w *worker) demux(d *sock.Datagram, c *packet.Control) (*entry, packet.Reason) {
 	multihop := d.Port != w.options.port
 	if c.YourDiscr == 0 {

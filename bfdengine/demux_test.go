@@ -48,7 +48,7 @@ func TestPacketsFromAfarReachNoState(t *testing.T) {
 	}
 }
 
-// RFC 5880 §6.8.6, RFC 5881 §4 and §6: T38, T39, T63.
+// RFC 5880 §6.8.6, RFC 5881 §3: T38, T39, T63.
 func TestOnlyTheSessionsOwnPacketsReachIt(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -92,7 +92,7 @@ func TestOnlyTheSessionsOwnPacketsReachIt(t *testing.T) {
 	}
 }
 
-// RFC 5881 §5, T61: the same link-local address is another system on each link.
+// RFC 5881 §3, T61: the same link-local address is another system on each link.
 func TestLinkLocalPeersAreToldApartByInterface(t *testing.T) {
 	r := newRig(t, Options{})
 	a, b := r.want(hundred("fe80::2%eth0")), r.want(hundred("fe80::2%eth1"))

@@ -150,10 +150,11 @@ func (p Params) normal() (Params, error) {
 	return p, err
 }
 
-// common rounds d up: "an implementation … should support all the Common
-// Interval values … that are equal to, or larger than, the fastest, i.e.,
-// lowest, interval it supports" (RFC 7419 §3). We begin at 10 ms. Intervals
-// beyond a second are everyone's own, but for the 10 s of §2.
+// common rounds d up: "a BFD implementation should support all values in the set of
+// Common Interval values that are equal to or larger than the fastest (i.e., lowest)
+// interval the particular BFD implementation supports" (RFC 7419 §3). We begin at
+// 10 ms. Intervals beyond a second are everyone's own, but for the 10 s of the same
+// section.
 func common(d time.Duration) time.Duration {
 	const ms = time.Millisecond
 	for _, c := range [...]time.Duration{10 * ms, 20 * ms, 50 * ms, 100 * ms, time.Second, 10 * time.Second} {

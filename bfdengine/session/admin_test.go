@@ -8,7 +8,7 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
 
-// T10 "If bfd.SessionState is AdminDown: Discard the packet" (§6.8.6)
+// T10 "If bfd.SessionState is AdminDown … Discard the packet" (§6.8.6)
 func TestAdminDownIgnoresThePeer(t *testing.T) {
 	x := newUp(t, usual)
 	x.disable(packet.AdministrativelyDown)
@@ -158,7 +158,7 @@ func TestPathDown(t *testing.T) {
 	}
 }
 
-// T12 "If enabling session: Set bfd.SessionState to Down" (§6.8.16)
+// T12 "If enabling session … Set bfd.SessionState to Down" (§6.8.16)
 func TestEnableStartsFromDown(t *testing.T) {
 	for _, wait := range []time.Duration{50 * ms, 10 * time.Second} { // before and after it stops
 		x := newUp(t, usual)

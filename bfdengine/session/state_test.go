@@ -23,8 +23,8 @@ func TestNewSessionSendsDownSlowly(t *testing.T) {
 	wantSpacing(t, x.take(), 20, 750*ms, time.Second) // T13
 }
 
-// T02 "Down … If the packet's State is Down: Init", and "bfd.RemoteDiscr … is
-// set to My Discriminator" (§6.8.6)
+// T02 "If received State is Down … Set bfd.SessionState to Init", and "Set
+// bfd.RemoteDiscr to the value of My Discriminator" (§6.8.6)
 func TestDownAndDownIsInit(t *testing.T) {
 	x := newTest(t, usual)
 	x.take()
