@@ -37,7 +37,18 @@ func (w *worker) pause() {
 	}
 	now := w.clock()
 	w.moderation.update(now, w.stats.Received+w.stats.Sent)
-	limit, doze := idle, false
+	limit, doze := w.rest(now, published)
+	w.slept = limit
+	if doze {
+		w.waiter.Doze(limit)
+	} else {
+		w.waiter.Wait(limit)
+	}
+}
+
+// rest says for how long at most to wait, and whether packets are to wait too.
+func (w *worker) rest(now time.Time, published bool) (limit time.Duration, doze bool) {
+	limit = idle
 	if next, ok := w.wheel.Next(); ok {
 		limit = min(limit, next.Sub(now))
 	}
@@ -46,18 +57,13 @@ func (w *worker) pause() {
 	}
 	switch {
 	case len(w.backlog) > 0 || w.more:
-		limit = 0
+		return 0, false
 	case w.moderation.on:
-		limit, doze = w.moderation.window, true
+		return w.moderation.window, true
 	case w.deaf:
-		limit, doze = defaultWindow, true
+		return defaultWindow, true
 	case !published:
 		limit = min(limit, defaultWindow)
 	}
-	w.slept = max(limit, 0)
-	if doze {
-		w.waiter.Doze(w.slept)
-	} else {
-		w.waiter.Wait(w.slept)
-	}
+	return max(limit, 0), false
 }

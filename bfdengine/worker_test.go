@@ -98,7 +98,7 @@ func TestOurOwnStallIsNotThePeersDeath(t *testing.T) {
 	t.Run("only once for each silence", func(t *testing.T) {
 		r, e := stalled(t)
 		r.clock = r.clock.Add(time.Second)
-		r.stall = time.Second
+		r.stall = 3 * time.Second // that is, in one with the first
 		r.step(r.clock, nil)
 		r.wantState(e, packet.Down)
 	})
