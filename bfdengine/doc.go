@@ -13,8 +13,8 @@
 //	worker  ── hub ────▶ Subscriptions      transitions; a slow reader holds up nobody and loses none
 //
 // A turn of the worker: read all that has come, let sessions do what is due, send,
-// do what callers ask, wait. On that path nothing is allocated, logged or locked,
-// whatever is received.
+// do what callers ask, wait. A packet allocates, logs and locks nothing, unless it
+// makes a session that the options allow (RFC 9468) or changes a state.
 //
 // Silence is judged only after the sockets were drained, by the time at which the
 // kernel received each packet. So a worker that did not run for a while, because
@@ -25,5 +25,7 @@
 // second it sleeps for half a millisecond at a time instead and then takes all
 // that came: see moderation.
 //
-// An engine needs no capability.
+// An engine needs no capability; what Scheduling may ask for does.
+//
+// There is no echo (RFC 5881 §5, RFC 9747), and no session within a VRF.
 package bfdengine

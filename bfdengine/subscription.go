@@ -77,6 +77,12 @@ func (h *hub) publish() (done bool) {
 		return false
 	}
 	defer h.mu.Unlock()
+	h.tell()
+	return true
+}
+
+// tell is publish with mu held.
+func (h *hub) tell() {
 	for _, t := range h.pending {
 		for s := range h.subs {
 			s.note(t.of)
@@ -85,17 +91,13 @@ func (h *hub) publish() (done bool) {
 	}
 	clear(h.pending)
 	h.pending = h.pending[:0]
-	return true
 }
 
 // end is publish for the last time: readers get what is left, then ErrStopped.
 func (h *hub) end() {
-	for !h.publish() {
-		h.mu.Lock() // wait for the reader
-		h.mu.Unlock()
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.tell()
 	h.ended = true
 	for s := range h.subs {
 		s.poke()
