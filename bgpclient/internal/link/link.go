@@ -86,7 +86,15 @@ func dial(ctx context.Context, opts bgpclient.DialOptions) (net.Conn, error) {
 		return nil, fmt.Errorf("%w: %w", bgpclient.ErrAbsent, err)
 	case err != nil:
 		return nil, err
-	case opts.TLS == nil:
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		// What a lost connection has not delivered must not arrive later: the
+		// next one may have said otherwise meanwhile.
+		if err := tcp.SetLinger(0); err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+	}
+	if opts.TLS == nil {
 		return raw, nil
 	}
 	conn := tls.Client(raw, tlsConfig(opts, network))

@@ -14,7 +14,7 @@ const apiPort = 50051
 // gobgpd runs on, but nothing gets through to its API or from it any more, and
 // no connection is closed. vipd notices and goes on deciding; a backend dies for
 // good, another comes back. When the API is there again, the network hears what
-// is true then.
+// is true then, and nothing of what was in between.
 func TestAPIStalls(t *testing.T) {
 	t.Parallel()
 	for _, speaker := range []string{"3.10", "3.37.0", "4.8.0"} {
@@ -54,6 +54,7 @@ func TestAPIStalls(t *testing.T) {
 			}
 			rack.Within(soon, "n1 withdraws", func() error { return rack.Heard(n1, stalled, 0, 2) })
 			rack.Within(soon, "n2 attracts all traffic", func() error { return rack.Via(n2) })
+			rack.For(3*time.Second, "n2 has said nothing", func() error { return rack.Heard(n2, stalled, 0, 0) })
 		})
 	}
 }
