@@ -60,7 +60,7 @@ func TestLaterLayersWin(t *testing.T) {
 }
 
 func TestVariablesHaveTheTypesOfTheSchema(t *testing.T) {
-	c := parse(t, "", Options{Env: []string{
+	c := parse(t, "{}", Options{Env: []string{
 		"VIPD_BGP_MANAGE=true", "VIPD_BGP_LOCAL_AS=65001", "VIPD_BGP_ROUTER_ID=10.0.0.1", "VIPD_BGP_LISTEN_PORT=-1",
 		"VIPD_BGP_LISTEN_ADDRESSES=10.0.0.1,::1", "VIPD_BGP_TLS_SERVER_NAME=12", "VIPD_DRAIN_GRACE_PERIOD=1s",
 		"VIPD_BGP_LARGE_COMMUNITIES=1:2:3", "VIPD_HTTP_LISTEN=", "VIPD_BFD_LISTEN=10.0.0.1", "VIPD_BFD_SCHEDULING_CPUS=2,3",
@@ -79,24 +79,24 @@ func TestLayersTellTheirProblems(t *testing.T) {
 		env, set   []string
 		want       string
 	}{
-		{"wrong type", "", []string{"BGP_LOCAL_AS=AS1", "VIPD_BGP_MANAGE=1"}, []string{"log.level=all"}, "" +
+		{"wrong type", "{}", []string{"BGP_LOCAL_AS=AS1", "VIPD_BGP_MANAGE=1"}, []string{"log.level=all"}, "" +
 			"--set log.level: log.level: is \"all\" (write debug, info, warn or error)\n" +
 			"environment: BGP_LOCAL_AS: bgp.local_as: is \"AS1\" (write a whole number in 1..4294967295)\n" +
 			"environment: VIPD_BGP_MANAGE: bgp.manage: is \"1\" (write true or false)\n"},
 		{"an overridden value does not matter", "bgp: {local_as: x}", []string{"BGP_LOCAL_AS=y", "VIPD_BGP_LOCAL_AS=1"}, nil, ""},
-		{"an item of a list", "", []string{"VIPD_BGP_COMMUNITIES=1:1,1"}, nil,
+		{"an item of a list", "{}", []string{"VIPD_BGP_COMMUNITIES=1:1,1"}, nil,
 			"environment: VIPD_BGP_COMMUNITIES: bgp.communities[1]: is 1 (write \"asn:value\", each in 0..65535, or no-export, " +
 				"no-advertise, no-export-subconfed, graceful-shutdown, no-llgr or blackhole)\n"},
-		{"a unit", "", []string{"VIPD_DRAIN_GRACE_PERIOD=5"}, nil,
+		{"a unit", "{}", []string{"VIPD_DRAIN_GRACE_PERIOD=5"}, nil,
 			"environment: VIPD_DRAIN_GRACE_PERIOD: drain.grace_period: is 5, without a unit (write 5ms or 5s)\n"},
-		{"unknown variables", "", []string{"VIPD_BGP_GOBGP_ADRESS=x", "VIPD_API=/", "VIPD_=", "vipd_x=1"}, nil, "" +
+		{"unknown variables", "{}", []string{"VIPD_BGP_GOBGP_ADRESS=x", "VIPD_API=/", "VIPD_=", "vipd_x=1"}, nil, "" +
 			"environment: VIPD_: unknown variable\n" +
 			"environment: VIPD_API: unknown variable\n" +
 			"environment: VIPD_BGP_GOBGP_ADRESS: unknown variable (did you mean \"VIPD_BGP_GOBGP_ADDRESS\"?)\n"},
-		{"what Kubernetes sets for a service is not ours", "", []string{"VIPD_PORT=tcp://10.0.0.1:9179", "VIPD_SERVICE_HOST=10.0.0.1",
+		{"what Kubernetes sets for a service is not ours", "{}", []string{"VIPD_PORT=tcp://10.0.0.1:9179", "VIPD_SERVICE_HOST=10.0.0.1",
 			"VIPD_SERVICE_PORT=9179", "VIPD_SERVICE_PORT_HTTP=9179", "VIPD_PORT_9179_TCP=tcp://10.0.0.1:9179", "VIPD_PORT_9179_TCP_PROTO=tcp",
 			"VIPD_WEB_PORT_9179_TCP_PORT=9179", "VIPD_PORT_9179_TCP_ADDR=10.0.0.1"}, nil, ""},
-		{"flags", "", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips"}, "" +
+		{"flags", "{}", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips"}, "" +
 			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set nod: nod: unknown key (did you mean \"node\"?)\n" +

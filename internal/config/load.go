@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,12 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem) {
 
 // readText reads the file's text into plain values.
 func (r *report) readText(name string, data []byte) (map[string]any, bool) {
+	// A full disk leaves such a file behind. Read as "no VIPs", it would withdraw
+	// all of them.
+	if name != "" && len(bytes.TrimSpace(data)) == 0 {
+		r.problems = append(r.problems, Problem{Pos: Pos{Source: name, Line: 1, Column: 1}, Text: "the file is empty (write {} if nothing is to be configured)"})
+		return nil, false
+	}
 	var root any
 	ok := true
 	switch ending := filepath.Ext(name); ending {
