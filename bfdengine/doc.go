@@ -27,5 +27,5 @@
 //
 // An engine needs no capability; what Scheduling may ask for does.
 //
-// There is no echo (RFC 5881 §5, RFC 9747), and no session within a VRF.
+// There is no echo (RFC 5880 §6.4, RFC 9747), and no session within a VRF.
 package bfdengine

@@ -175,9 +175,10 @@ func (p Params) session() session.Config {
 // frrEpoch is before any time at which this runs.
 const frrEpoch = 1_700_000_000
 
-// open makes the state of authentication. FRR refuses a session that starts with
-// a sequence number below that of its former life: there the clock is a better
-// start than chance, for as long as fewer than ten packets a second leave.
+// open makes the state of authentication. FRR may refuse a session that starts with
+// a sequence number below that of its former life (see packet.FRRHMACSHA1): there
+// the clock is a better start than chance, for as long as fewer than ten packets a
+// second leave.
 func (a Auth) open(now time.Time) (*packet.Auth, error) {
 	if a.Type == 0 {
 		return nil, nil

@@ -16,9 +16,10 @@ type AuthType uint16
 //
 // FRR's two are what its bfdd sends under the numbers of keyed and meticulous
 // SHA1, since 10.7: HMAC-SHA1 over the packet with zeros in the digest's place,
-// which no implementation of the RFC accepts. FRR compares sequence numbers
-// without wrapping, and forgets the last one only with its session: who starts
-// below where he stopped, or gets past 2^32-1, is refused until then.
+// which no implementation of the RFC accepts. FRR means to compare sequence
+// numbers without wrapping, and to forget the last one only with its session. In
+// 10.7.0 it never notes the first, and so refuses none; without that mistake, who
+// starts below where he stopped, or gets past 2^32-1, is refused until then.
 const (
 	SimplePassword        AuthType = 1
 	KeyedMD5              AuthType = 2
