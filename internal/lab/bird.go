@@ -147,8 +147,14 @@ func (r *Rack) bird() string {
 	}
 	// RFC 8326 §4.1: a path with GRACEFUL_SHUTDOWN is the last to be chosen.
 	b.WriteString("filter sane { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }\n")
-	fmt.Fprintf(&b, "template bgp node {\n  local as %d;\n  hold time 30;\n  connect delay time 1;\n  connect retry time 1;\n  error wait time 1, 2;\n  %s\n}\n",
-		RouterAS, r.opts.Router)
+	bfd := ""
+	if t := r.opts.BFD; t.Mult != 0 {
+		fmt.Fprintf(&b, "protocol bfd { interface \"*\" { min rx interval %[1]d ms; min tx interval %[1]d ms; multiplier %[2]d; }; }\n",
+			t.Interval.Milliseconds(), t.Mult)
+		bfd = "bfd on;"
+	}
+	fmt.Fprintf(&b, "template bgp node {\n  local as %d;\n  hold time 30;\n  connect delay time 1;\n  connect retry time 1;\n  error wait time 1, 2;\n  %s\n  %s\n}\n",
+		RouterAS, bfd, r.opts.Router)
 	for _, n := range r.Nodes {
 		for _, a := range n.Addresses() {
 			family, source := "4", n.Link.B.V4
