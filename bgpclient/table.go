@@ -34,6 +34,7 @@ type entry struct {
 	forget    bool      // the prefix leaves the table once it is confirmed absent
 	decided   time.Time // when want last changed
 	acted     bool      // a change was sent since then
+	unread    bool      // a change was sent since have was shown, which proves nothing now
 	confirmed bool
 	have      []Path // as the speaker last showed them
 	foreign   bool   // have holds paths of others too
@@ -102,17 +103,31 @@ func (t *table) take(limit int, now time.Time) (ops []Op, confirmed []time.Durat
 			}
 			delete(due, prefix)
 			e := t.entries[prefix]
-			op, differs := Diff(prefix, e.want, e.have, t.owner)
+			op, differs := e.due(prefix, t.owner)
 			if !differs {
 				confirmed = t.confirm(prefix, now, confirmed)
 				continue
 			}
-			e.acted = true
+			e.acted, e.unread = true, true
 			ops = append(ops, op)
 		}
 	}
 	t.notify()
 	return ops, confirmed
+}
+
+// due tells the change that an entry needs. One that was changed and not read
+// back may have any route of ours, or none, so what is wanted is sent again:
+// twice does no harm, and a withdrawal that is left out would.
+func (e *entry) due(prefix netip.Prefix, owner uint32) (Op, bool) {
+	op, differs := Diff(prefix, e.want, e.have, owner)
+	switch {
+	case differs || !e.unread || e.want.State == Keep:
+		return op, differs
+	case e.want.State == Present:
+		return Op{Verb: Put, Route: e.want.Route}, true
+	}
+	return Op{Verb: Delete, Route: Route{Prefix: prefix}.Normalize()}, true
 }
 
 // News is what a look at the speaker's table brought.
@@ -156,7 +171,8 @@ func (t *table) saw(prefixes []netip.Prefix, paths []Path, now time.Time) (n new
 func (e *entry) show(have []Path, owner uint32) bool {
 	before := e.foreign
 	_, ours := ownPath(have, owner)
-	e.have, e.foreign = have, len(have) > 1 || len(have) == 1 && !ours
+	e.have, e.unread = have, false
+	e.foreign = len(have) > 1 || len(have) == 1 && !ours
 	return e.foreign && !before
 }
 

@@ -254,6 +254,24 @@ func lostAll(ctx context.Context, t *testing.T, c bgpclient.Conn) {
 	}
 }
 
+// What is deleted before it was looked at has a next hop that nobody knows.
+func TestDeletionNeedsNotTheNextHop(t *testing.T) {
+	routes := []bgpclient.Route{
+		route("198.51.100.1/32", all), route("2001:db8:1::1/128", all),
+		route("198.51.100.2/32", func(r *bgpclient.Route) { r.NextHop = netip.MustParseAddr("2001:db8::1") }),
+	}
+	each(t, func(t *testing.T, s speaker) {
+		c := started(t, s)
+		for _, r := range routes {
+			apply(t, c, put(r))
+			apply(t, c, del(bgpclient.Route{Prefix: r.Prefix}.Normalize()))
+			if have := paths(t, c, r.Prefix); len(have) != 0 {
+				t.Errorf("%s: after its deletion: %+v", r, have)
+			}
+		}
+	})
+}
+
 func TestUnicastOnlyHasTheTwoFamiliesThatVipdNeeds(t *testing.T) {
 	each(t, func(t *testing.T, s speaker) {
 		c := startedWith(t, s, true)
