@@ -13,6 +13,7 @@ type Hold struct {
 	Disable bool
 	// SpareAfter makes Disable leave a session alone that was established
 	// later; time.Unix(0, 0) spares every established one, the zero value none.
+	// One of times to come is not spared: the speaker's clock was set back since.
 	SpareAfter time.Time
 	// Withhold keeps all routes from the neighbor, and its session up. It takes
 	// an export policy, so the speaker must be managed.
@@ -80,8 +81,10 @@ func (h *held) step(n NeighborState, there bool, now time.Time) (ask request, ag
 	h.seen, h.state = true, n
 	switch {
 	case !there:
-		// It will be enabled when it comes back, or as an operator says.
-		h.ours = false
+		// It will be enabled when it comes back, or as an operator says. Until
+		// it is let go, the next life of ours must know of it: this one does not
+		// add it.
+		h.ours = h.ours && h.want.Disable
 		h.settled()
 		return nothing, time.Time{}
 	case n.AdminDown && (h.want.Disable || !h.ours):
@@ -91,7 +94,7 @@ func (h *held) step(n NeighborState, there bool, now time.Time) (ask request, ag
 	case n.AdminDown:
 		h.shown = true
 		return h.due(enable, now)
-	case h.want.Disable && !h.want.spares(n):
+	case h.want.Disable && !h.want.spares(n, now):
 		h.ours, h.shown = true, false
 		return h.due(disable, now)
 	case h.ours && !h.shown && now.Before(h.sent.Add(lingering)):
@@ -121,8 +124,11 @@ func later(now, sent time.Time) time.Time {
 	return now.Add(min(max(now.Sub(sent), lookAgain), lookSlow))
 }
 
-func (h Hold) spares(n NeighborState) bool {
-	return !h.SpareAfter.IsZero() && n.State == Established && n.Since.After(h.SpareAfter)
+func (h Hold) spares(n NeighborState, now time.Time) bool {
+	if h.SpareAfter.IsZero() || n.State != Established {
+		return false
+	}
+	return h.SpareAfter.Equal(time.Unix(0, 0)) || n.Since.After(h.SpareAfter) && !n.Since.After(now)
 }
 
 // over reports whether there is nothing left to do or to know.

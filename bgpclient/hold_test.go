@@ -34,6 +34,16 @@ func TestSparedSession(t *testing.T) {
 		wait(time.Second)
 		wantAdmin(t, f, true, "Disable") // a session from before the failure is not spared
 	})
+	held1(t, func(t *testing.T, f *fakeSpeaker) {
+		f.peer(1, func(n *NeighborState) { n.Since = time.Now().Add(time.Hour) }) // the clock was set back
+		r := holding(t, f, Options{}, nil)
+		r.Hold(one, Hold{Disable: true, SpareAfter: time.Unix(0, 0)})
+		wait(time.Second)
+		wantAdmin(t, f, false)
+		r.Hold(one, Hold{Disable: true, SpareAfter: time.Now()})
+		wait(time.Second)
+		wantAdmin(t, f, true, "Disable")
+	})
 }
 
 // Added and then disabled, it would have a session in between.

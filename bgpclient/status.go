@@ -38,10 +38,7 @@ type RouteStatus struct {
 
 // Status takes a snapshot; it costs a walk over all prefixes.
 func (r *Reconciler) Status() Status {
-	s := Status{Link: *r.link.Load(), Holds: r.Holds()}
-	if peers := r.peers.Load(); peers != nil {
-		s.Neighbors = *peers
-	}
+	s := Status{Link: *r.link.Load(), Holds: r.Holds(), Neighbors: r.Neighbors()}
 	t := r.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,6 +56,14 @@ func (r *Reconciler) Status() Status {
 
 // Holds is that of Status, without the walk.
 func (r *Reconciler) Holds() []HoldStatus { return r.holds.status(r.manage.Load() != nil) }
+
+// Neighbors are those of Status, without the walk.
+func (r *Reconciler) Neighbors() []NeighborState {
+	if peers := r.peers.Load(); peers != nil {
+		return *peers
+	}
+	return nil
+}
 
 func (e *entry) status(prefix netip.Prefix, owner uint32) RouteStatus {
 	_, ours := ownPath(e.have, owner)
