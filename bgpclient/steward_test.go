@@ -288,6 +288,36 @@ func TestFormerLifeIsRemembered(t *testing.T) {
 	}
 }
 
+// The speaker restarts without its neighbors, and vipd adds none that is held:
+// should vipd restart then too, the next one must not add it either.
+func TestHeldNeighborOfARestartedSpeakerIsRemembered(t *testing.T) {
+	held1(t, func(t *testing.T, f *fakeSpeaker) {
+		var kept []netip.Addr
+		r := holding(t, f, Options{Remember: func(_ context.Context, list []netip.Addr) error { kept = list; return nil }}, func(r *Reconciler) {
+			r.Manage(management(neighbor(1)))
+			r.Hold(one, down)
+		})
+		wait(time.Second)
+		f.stop()
+		f.mu.Lock()
+		delete(f.peers, one)
+		f.mu.Unlock()
+		f.start()
+		wait(time.Minute)
+		wantPeers(t, f)
+		if !slices.Equal(kept, []netip.Addr{one}) {
+			t.Errorf("remembered %v", kept)
+		}
+		r.Hold(one, Hold{})
+		wait(time.Minute)
+		wantPeers(t, f, 1)
+		wantAdmin(t, f, false, "Disable")
+		if len(kept) != 0 || len(r.Status().Holds) != 0 {
+			t.Errorf("remembered %v, status %+v", kept, r.Status().Holds)
+		}
+	})
+}
+
 func TestMemoryComesBeforeTheDisabling(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	for _, c := range []struct {
