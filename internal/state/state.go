@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -21,9 +22,11 @@ const (
 	// tempName is written first. It is always the same, so that crashes leave
 	// one behind at most; the next Save writes over it.
 	tempName = fileName + ".new"
+	// badName is where a file goes that nobody can read.
+	badName = fileName + ".bad"
 	// version goes up with every field that State gets: an older vipd that
 	// rewrote the file would lose it.
-	version = 1
+	version = 2
 	maxSize = 16 << 20
 )
 
@@ -33,6 +36,14 @@ type State struct {
 	// Disabled are the neighbors that vipd disabled at the speaker, and so are
 	// vipd's to enable.
 	Disabled []netip.Addr `json:"disabled_neighbors"`
+	// Waiting are those of Disabled of which no failure is known: they wait for
+	// their session to be up for the first time.
+	Waiting []netip.Addr `json:"waiting_neighbors,omitempty"`
+}
+
+// Failed are those of Disabled that are so for a failure.
+func (s State) Failed() []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(s.Disabled), func(a netip.Addr) bool { return slices.Contains(s.Waiting, a) })
 }
 
 // file is how a State lies on the disk. Sum is the SHA-256 of State without
@@ -125,6 +136,16 @@ func Save(dir string, s State) error {
 		return fmt.Errorf("state: not saved: %w", err)
 	}
 	return nil
+}
+
+// SetAside keeps a file that can't be read from being written over, and tells
+// what it is called then. Of several, the last is kept.
+func SetAside(dir string) (string, error) {
+	bad := filepath.Join(dir, badName)
+	if err := os.Rename(filepath.Join(dir, fileName), bad); err != nil {
+		return "", fmt.Errorf("state: %w", err)
+	}
+	return bad, nil
 }
 
 // replace writes beside the file and renames, so that at any instant there is

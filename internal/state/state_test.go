@@ -13,7 +13,53 @@ import (
 )
 
 func some() State {
-	return State{Disabled: []netip.Addr{netip.MustParseAddr("10.0.0.254"), netip.MustParseAddr("fe80::1%eth0")}}
+	two := []netip.Addr{netip.MustParseAddr("10.0.0.254"), netip.MustParseAddr("fe80::1%eth0")}
+	return State{Disabled: two, Waiting: two[1:]}
+}
+
+func TestWhoWaitsHasNotFailed(t *testing.T) {
+	s := some()
+	if have := s.Failed(); !reflect.DeepEqual(have, s.Disabled[:1]) {
+		t.Errorf("failed: %v", have)
+	}
+	s.Waiting = nil
+	if have := s.Failed(); !reflect.DeepEqual(have, s.Disabled) {
+		t.Errorf("failed: %v", have)
+	}
+}
+
+// Version 1 had nobody wait.
+func TestFileOfTheVersionBeforeIsRead(t *testing.T) {
+	dir := t.TempDir()
+	const content = `{"version":1,"sha256":"dc3371625f9a7ac2bad3b1a6a7a15ae611c8c00b0b9f7cd25f603645707db788","state":{"disabled_neighbors":["10.0.0.254"]}}`
+	if err := os.WriteFile(filepath.Join(dir, fileName), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := Load(dir); err != nil || len(have.Failed()) != 1 {
+		t.Errorf("have %+v, %v", have, err)
+	}
+}
+
+func TestWhatCanNotBeReadIsKept(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := SetAside(dir); err == nil {
+		t.Error("there was nothing to keep")
+	}
+	for _, content := range []string{"{", "["} {
+		if err := os.WriteFile(filepath.Join(dir, fileName), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bad, err := SetAside(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := os.ReadFile(bad); err != nil || string(have) != content {
+			t.Errorf("kept %q, %v", have, err)
+		}
+		if have, err := Load(dir); err != nil || have.Disabled != nil {
+			t.Errorf("have %+v, %v", have, err)
+		}
+	}
 }
 
 func TestWhatIsSavedIsLoaded(t *testing.T) {
@@ -51,8 +97,8 @@ func TestFileThatCanNotBeBelieved(t *testing.T) {
 		{"edited", replaced("10.0.0.254", "10.0.0.253"), "its checksum does not fit"},
 		{"without state", `{"version":1,"sha256":""}`, "is damaged or was edited"},
 		{"null", "null", "is damaged or was edited"},
-		{"version 0", replaced(`"version": 1`, `"version": 0`), "its checksum does not fit"},
-		{"newer", replaced(`"version": 1`, `"version": 2`), "is of version 2, and this vipd reads up to 1 (run the newer vipd"},
+		{"version 0", replaced(`"version": 2`, `"version": 0`), "its checksum does not fit"},
+		{"newer", replaced(`"version": 2`, `"version": 3`), "is of version 3, and this vipd reads up to 2 (run the newer vipd"},
 		{"newer, with other fields", `{"version":7,"sum":1}`, "is of version 7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
