@@ -12,7 +12,7 @@ import (
 
 const (
 	manyVIPs      = 10_000
-	announcements = 5
+	announcements = 9
 	restarts      = 3
 )
 
