@@ -29,6 +29,7 @@ type Auth struct {
 	xmitSeq  uint32 // bfd.XmitAuthSeq: what the next packet carries
 	rcvSeq   uint32 // bfd.RcvAuthSeq
 	seqKnown bool   // bfd.AuthSeqKnown
+	own      bool   // what comes in is what went out
 
 	// The packet as it is hashed, and its digest: here, so that none escapes
 	// to the heap for each packet.
@@ -68,7 +69,7 @@ func (a *Auth) SetKeys(keys []Key) error {
 // "MUST be set to zero after no packets have been received on this session for
 // at least twice the Detection Time" (RFC 5880 §6.8.1).
 func (a *Auth) Forget() {
-	if a != nil {
+	if a != nil && !a.own {
 		a.seqKnown = false
 	}
 }
@@ -203,6 +204,9 @@ func (a *Auth) inWindow(seq uint32, mult uint8) bool {
 		return true
 	}
 	ahead := seq - a.rcvSeq // circular, as unsigned numbers are
+	if a.own {
+		return ahead > 0 && ahead < a.xmitSeq-a.rcvSeq
+	}
 	return ahead <= 3*uint32(mult) && (ahead > 0 || !a.kind.meticulous())
 }
 

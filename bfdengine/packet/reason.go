@@ -38,6 +38,8 @@ const (
 	SessionDisabled      // the session is AdminDown
 	UnsolicitedRefused   // a peer that may not make sessions (RFC 9468)
 	UnsolicitedQuota     // a peer that may, but there are enough
+	EchoRefused          // an echo packet that no session asks to have sent back
+	EchoTooFast          // one that a session does, but not that often
 
 	NumReasons // how many there are, for an array of counters
 )
@@ -70,6 +72,8 @@ var reasonNames = [NumReasons]string{
 	SessionDisabled:      "session_disabled",
 	UnsolicitedRefused:   "unsolicited_refused",
 	UnsolicitedQuota:     "unsolicited_quota",
+	EchoRefused:          "echo_refused",
+	EchoTooFast:          "echo_too_fast",
 }
 
 // String gives the label under which drops are counted.

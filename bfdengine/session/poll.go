@@ -30,6 +30,11 @@ const (
 // settle lets the timing, and a poll sequence for it, follow state and
 // configuration.
 func (s *Session) settle() {
+	if s.cfg.Echo {
+		s.adv = s.echoTiming()
+		s.use = s.adv
+		return
+	}
 	want := timing{tx: s.cfg.DesiredMinTx, rx: s.cfg.RequiredMinRx}
 	if s.state != packet.Up {
 		// "When bfd.SessionState is not Up, the system MUST set

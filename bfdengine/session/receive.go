@@ -23,7 +23,7 @@ func (s *Session) Receive(now time.Time, p packet.Control) Effects {
 	// "… without respect to the transmission timer or any other transmission
 	// limitations, without respect to the session state, and without respect to
 	// whether Demand mode is active" (§6.8.7)
-	fx.Final = p.Poll
+	fx.Final = s.remote.Poll
 	return s.finish(now, fx, false)
 }
 
@@ -43,6 +43,9 @@ func (s *Session) learn(now time.Duration, p *packet.Control) {
 		s.news = true // our packets say it back
 	}
 	s.remote = *p
+	if s.cfg.Echo {
+		s.ignoreOwnTiming()
+	}
 	s.heard = max(s.heard, now)
 	s.forget = never
 	s.counts.Received++
@@ -91,7 +94,7 @@ func (s *Session) Advance(now time.Time) Effects {
 func (s *Session) giveUp(now time.Time, fx *Effects) {
 	s.forget = s.heard + 2*s.detection()
 	if s.state == packet.Init || s.state == packet.Up {
-		s.enter(now, packet.Down, packet.ControlDetectionTimeExpired, fx)
+		s.enter(now, packet.Down, s.silence(), fx)
 	}
 	s.remote = nobody()
 	s.poll = quiet

@@ -5,7 +5,8 @@
 //
 // Every input ends in finish, which settles what follows from it: the timing
 // that is told and used (poll.go), the schedule (transmit.go) and the next call.
-// What is heard, and what silence means, is in receive.go.
+// What is heard, and what silence means, is in receive.go. What is other where
+// the session hears itself is in echo.go.
 //
 // Where RFC 5880 leaves a choice, or contradicts itself, this is the choice:
 //
@@ -41,6 +42,7 @@ type Config struct {
 	DetectMult              uint8         // 1 to 255
 	Passive                 bool          // stay silent until the peer is heard
 	ControlPlaneIndependent bool          // the C bit
+	Echo                    bool          // see echo.go; DesiredMinTx is the only interval then, and Passive nothing
 }
 
 // Effects is what a Session asks of its owner after one input. The owner does

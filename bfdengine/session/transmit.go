@@ -9,6 +9,9 @@ import (
 // Packet returns what to send now: with final the answer to a poll, without it
 // the packet that Effects.Send asked for.
 func (s *Session) Packet(final bool) packet.Control {
+	if s.cfg.Echo {
+		return s.echoPacket()
+	}
 	return packet.Control{
 		Diag:                    s.diag,
 		State:                   s.state,
@@ -58,7 +61,7 @@ func (s *Session) current() report { return report{s.state, s.diag} }
 // Poll and Final bits) in order to more rapidly communicate a change in state"
 // (§6.8.7). Other changes wait for the schedule, as a poll for them must (§6.5).
 func (s *Session) early() bool {
-	return s.current() != s.told && !s.silent()
+	return s.current() != s.told && !s.silent() && !s.cfg.Echo
 }
 
 // transmit notes that a packet leaves now, and schedules the next one.
