@@ -3,6 +3,7 @@ package bfdengine
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,33 @@ func TestAfterTheEndCallersAreToldSo(t *testing.T) {
 		}
 		if err := c.do(t.Context(), func(*worker) {}); err != ErrStopped {
 			t.Errorf("who came later got %v", err)
+		}
+	})
+}
+
+// A thread that does not run is found by who asks, and holds up nobody.
+func TestAnEngineThatDoesNotAnswerHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.running.Store(true) // but nobody takes calls
+		began := time.Now()
+		if err := e.Answers(t.Context()); err == nil || errors.Is(err, ErrStopped) {
+			t.Errorf("answers: %v", err)
+		}
+		if all := e.Sessions(); all != nil {
+			t.Errorf("sessions %+v", all)
+		}
+		if s, ok := e.Session(Key{Peer: netip.MustParseAddr("10.0.0.1")}); ok {
+			t.Errorf("session %+v", s)
+		}
+		if s := e.Stats(); s.Wakes != 0 || len(s.Stalls.Bounds) == 0 {
+			t.Errorf("stats %+v", s)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("took %s", took)
 		}
 	})
 }

@@ -2,8 +2,11 @@ package bfdengine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
@@ -26,17 +29,32 @@ type Snapshot struct {
 	Seq         uint64
 }
 
+// answerWithin bounds what asks for the present: it is the engine's trouble if
+// its thread does not run, and not that of who looks at it.
+const answerWithin = 2 * time.Second
+
+// Answers is nil as soon as the thread that runs the sessions has answered. Where
+// it does not, in a few seconds at most, neither do they.
+func (e *Engine) Answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, fmt.Errorf("no answer within %s", answerWithin))
+	defer cancel()
+	return e.calls.do(ctx, func(*worker) {})
+}
+
 // snapshots at a time, so that packets need not wait for long.
 const snapshotChunk = 32
 
-// Sessions gives all sessions. There are none before Run and after it.
+// Sessions gives all sessions. There are none before Run and after it, and not
+// all if the engine does not answer.
 func (e *Engine) Sessions() []Snapshot {
 	if !e.running.Load() {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
 	var all []Snapshot
 	for slot, left := 0, true; left; slot += snapshotChunk {
-		err := e.calls.do(context.Background(), func(w *worker) {
+		err := e.calls.do(ctx, func(w *worker) {
 			end := min(slot+snapshotChunk, len(w.table.slots))
 			for _, s := range w.table.slots[min(slot, end):end] {
 				if s != nil {
@@ -58,7 +76,9 @@ func (e *Engine) Session(k Key) (s Snapshot, ok bool) {
 	if err != nil || !e.running.Load() {
 		return Snapshot{}, false
 	}
-	err = e.calls.do(context.Background(), func(w *worker) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	err = e.calls.do(ctx, func(w *worker) {
 		if found := w.table.key(k); found != nil {
 			s, ok = found.snapshot(), true
 		}
@@ -66,7 +86,8 @@ func (e *Engine) Session(k Key) (s Snapshot, ok bool) {
 	return s, ok && err == nil
 }
 
-// Stats gives the counts; after Run, as they were at its end.
+// Stats gives the counts; after Run, as they were at its end. They are zero if
+// the engine does not answer.
 func (e *Engine) Stats() (s Stats) {
 	if !e.running.Load() {
 		return newCounters().Stats
@@ -75,8 +96,13 @@ func (e *Engine) Stats() (s Stats) {
 		s = w.stats.stats()
 		s.Sessions = w.table.len()
 	}
-	if e.calls.do(context.Background(), read) != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	switch err := e.calls.do(ctx, read); {
+	case errors.Is(err, ErrStopped):
 		read(e.worker) // its thread is no more
+	case err != nil:
+		return newCounters().Stats
 	}
 	return s
 }
