@@ -11,6 +11,8 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
 
+var errUnsigned = errors.New("no key may be sent now")
+
 // An outgoing packet waits for the end of a step.
 type outgoing struct {
 	e   *entry
@@ -67,6 +69,9 @@ func (w *worker) emit(e *entry, final bool, due time.Time) {
 	if !ok {
 		w.stats.Unsigned++
 		e.unsent++
+		if e.link != nil { // else that is why
+			e.problem = errUnsigned
+		}
 		w.out = w.out[:len(w.out)-1]
 		return
 	}

@@ -44,6 +44,30 @@ func TestSendErrorsAreCountedAndChangeNoState(t *testing.T) {
 	}
 }
 
+// T51, its alarm: sessions that fail for want of a key must not fail silently.
+func TestWhatCanNotBeSignedIsAProblem(t *testing.T) {
+	r := newRig(t, Options{})
+	spec := hundred("192.0.2.2")
+	key := packet.Key{ID: 1, Secret: []byte("secret"), SendUntil: r.clock.Add(-time.Hour)}
+	spec.Auth = Auth{Type: packet.KeyedSHA1, Keys: []packet.Key{key}}
+	e := r.want(spec)
+	r.pass(2 * time.Second)
+	if s := e.snapshot(); s.Problem != errUnsigned.Error() || s.Unsent == 0 || r.stats.Unsigned != s.Unsent || len(r.take()) > 0 {
+		t.Errorf("%q, %d unsent, %d unsigned", s.Problem, s.Unsent, r.stats.Unsigned)
+	}
+	key.SendUntil = time.Time{}
+	spec.Auth.Keys = []packet.Key{key}
+	next := e.spec
+	next.Auth = spec.Auth
+	if err := r.update(next); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(2 * time.Second)
+	if s := e.snapshot(); s.Problem != "" || len(r.sent) == 0 {
+		t.Errorf("with a key again: %q", s.Problem)
+	}
+}
+
 // An address that goes and comes back, as that of a bond does: the session goes on
 // from the same port, and trying costs little meanwhile.
 func TestALostSocketIsOpenedAgainFromTheSamePort(t *testing.T) {
