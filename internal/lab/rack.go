@@ -87,9 +87,17 @@ func NewRack(l *Lab, opts RackOptions) *Rack {
 		r.Nodes = append(r.Nodes, n)
 	}
 	if opts.BIRD {
-		r.Router = r.Tor.BIRD(r.bird())
+		bird := r.Tor.BIRD(r.bird())
+		r.Router = bird
+		if opts.BFD.Mult != 0 {
+			r.Tor.Urgent(bird.Process)
+		}
 	} else {
-		r.Router = r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr(), BFD: r.bfd()})
+		frr := r.Tor.FRR(FRRConfig{Zebra: ownNextHops, BGP: r.frr(), BFD: r.bfd()})
+		r.Router = frr
+		if opts.BFD.Mult != 0 {
+			r.Tor.Urgent(frr.Daemon("bfdd"))
+		}
 	}
 	r.Collector = r.Tor.Collect(RouterAS, collect...)
 	if opts.NoVipd {

@@ -20,7 +20,7 @@ func TestNodeLeavesTheRouter(t *testing.T) {
 	rack := newRack(t, lab.RackOptions{Nodes: 1})
 	n1, tor := rack.Nodes[0], rack.Router.(*lab.FRR)
 	wire := rack.Tor.Capture(n1.Name, "tcp port 179 or udp port 3784")
-	rack.For(5*quick().Interval, "BFD stands", rack.BFDStands) // and is on the record
+	rack.For(5*quick().Interval, "BFD stands, on the record", rack.BFDStands)
 	began := time.Now()
 	tor.Freeze()
 	rack.Within(soon, "both neighbors are disabled", func() error { return held(n1, 2) })
@@ -28,7 +28,7 @@ func TestNodeLeavesTheRouter(t *testing.T) {
 	rack.For(3*time.Second, "it stays so", func() error { return errors.Join(held(n1, 2), rack.Heard(n1, began, 0, 2)) })
 	tor.Thaw()
 	rack.Within(time.Minute, "all is as before", func() error {
-		return errors.Join(rack.Via(n1), rack.BFDStands(), rack.Established(), held(n1, 0), rack.Heard(n1, began, 2, 2))
+		return errors.Join(rack.Via(n1), rack.BFDStands(), rack.Established(), held(n1, 0))
 	})
 	wire.End()
 	for i, a := range n1.Addresses() {
