@@ -128,6 +128,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		// inherits how it was scheduled.
 		runtime.LockOSThread()
 		err := e.options.Scheduling.apply()
+		if err == nil && e.options.Scheduling.Realtime > 0 {
+			err = lift()
+		}
 		if err == nil {
 			e.worker.run()
 		}

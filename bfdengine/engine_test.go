@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if name, ok := os.LookupEnv(unprivileged); ok {
 		os.Exit(tryUnprivileged(name))
 	}
+	if os.Getenv(realtimeProcess) != "" {
+		os.Exit(beRealtime())
+	}
 	os.Exit(testns.Main(m))
 }
 

@@ -3,8 +3,10 @@ package bfdengine
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +15,9 @@ import (
 // Scheduling asks for nothing and needs nothing.
 type Scheduling struct {
 	// Realtime is a priority of SCHED_RR, 1 to 99; 0: none. Above 50 it comes
-	// before threaded interrupts. It needs CAP_SYS_NICE, or a limit of the service
-	// (LimitRTPRIO of systemd).
+	// before threaded interrupts. All other threads of the process are given the
+	// lowest, 1, until the process ends, and so are processes that it starts. It
+	// needs CAP_SYS_NICE, or a limit of the service (LimitRTPRIO of systemd).
 	Realtime int
 	// LockMemory keeps what the process uses in memory. It needs CAP_IPC_LOCK, or
 	// a limit (LimitMEMLOCK).
@@ -71,14 +74,48 @@ func (s Scheduling) apply() error {
 		}
 	}
 	if s.Realtime > 0 {
-		// Threads that Go makes from this one must not inherit it.
-		attr := unix.SchedAttr{Policy: unix.SCHED_RR, Priority: uint32(s.Realtime), Flags: unix.SCHED_FLAG_RESET_ON_FORK}
-		err := unix.SchedSetAttr(0, &attr, 0)
+		err := realtime(0, s.Realtime)
 		if errors.Is(err, unix.EPERM) {
 			return fmt.Errorf("real-time priority %d: needs CAP_SYS_NICE, or RLIMIT_RTPRIO of at least that: %w", s.Realtime, err)
 		}
 		if err != nil {
 			return fmt.Errorf("real-time priority %d: %w", s.Realtime, err)
+		}
+	}
+	return nil
+}
+
+// realtime gives a thread a priority of SCHED_RR; 0 is the calling one.
+func realtime(thread, priority int) error {
+	return unix.SchedSetAttr(thread, &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: uint32(priority)}, 0)
+}
+
+// lowest is the real-time priority that is above all threads without one.
+const lowest = 1
+
+// lift gives all threads of the process that have no real-time priority the
+// lowest. Go's threads need each other: one that was put off by a busy machine
+// while it had a lock of the scheduler, or was to stop for the garbage
+// collector, keeps the worker waiting at any priority.
+func lift() error {
+	for more := true; more; {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return fmt.Errorf("real-time priority: %w", err)
+		}
+		more = false // but what a thread has started meanwhile inherits its old policy
+		for _, t := range threads {
+			id, err := strconv.Atoi(t.Name())
+			if err != nil {
+				return fmt.Errorf("real-time priority: %w", err)
+			}
+			attr, err := unix.SchedGetAttr(id, 0)
+			if err == nil && attr.Policy != unix.SCHED_RR && attr.Policy != unix.SCHED_FIFO {
+				more, err = true, realtime(id, lowest)
+			}
+			if err != nil && !errors.Is(err, unix.ESRCH) { // one that has ended
+				return fmt.Errorf("real-time priority %d of all threads: %w", lowest, err)
+			}
 		}
 	}
 	return nil
