@@ -23,6 +23,9 @@ const (
 	bfdRetry = 5 * time.Second
 	// bfdLook is how often sessions are asked whether their packets leave.
 	bfdLook = 10 * time.Second
+	// measureWithin bounds how long the next transitions wait for the measuring
+	// of those before.
+	measureWithin = 20 * time.Millisecond
 )
 
 // A liveness runs the BFD engine and joins it to those who need to know of its
@@ -36,12 +39,13 @@ const (
 type liveness struct {
 	log      *zap.Logger
 	detected func(after time.Duration)
-	changed  func(bfdengine.Change) // called by follow's goroutine
+	changed  func([]bfdengine.Change) // called by follow's goroutine
 
 	opened chan struct{}     // closed once the engine listens
 	engine *bfdengine.Engine // nil before
 	wanted atomic.Pointer[map[bfdengine.Key]bfdengine.Spec]
 	wake   chan struct{} // keep
+	beat   atomic.Int64  // unix nanoseconds of when the engine last answered; 0: it need not yet
 
 	// mu guards words: follow writes them, probes read them.
 	mu    sync.Mutex
@@ -50,7 +54,7 @@ type liveness struct {
 
 func newLiveness(log *zap.Logger) *liveness {
 	l := &liveness{
-		log: log, detected: func(time.Duration) {}, changed: func(bfdengine.Change) {},
+		log: log, detected: func(time.Duration) {}, changed: func([]bfdengine.Change) {},
 		opened: make(chan struct{}), wake: make(chan struct{}, 1), words: map[bfdengine.Key]*word{},
 	}
 	l.wanted.Store(&map[bfdengine.Key]bfdengine.Spec{})
@@ -117,6 +121,7 @@ func (l *liveness) Run(ctx context.Context) error {
 	}
 	changes := l.engine.Subscribe()
 	defer changes.Close()
+	l.beat.Store(time.Now().UnixNano())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.engine.Run(ctx) })
 	group.Go(func() error { return l.keep(ctx) })
@@ -138,7 +143,10 @@ func (l *liveness) keep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-look.C:
-			problems = l.complain(problems)
+			if l.engine.Answers(ctx) == nil {
+				l.beat.Store(time.Now().UnixNano())
+				problems = l.complain(problems)
+			}
 			continue
 		case <-again.C:
 		case <-l.wake:
@@ -189,6 +197,15 @@ func (l *liveness) reconcile(ctx context.Context, have map[bfdengine.Key]bfdengi
 	return done
 }
 
+// alive is nil while the engine answers.
+func (l *liveness) alive() error {
+	last := l.beat.Load()
+	if age := time.Since(time.Unix(0, last)); last != 0 && age > bfdBeat {
+		return fmt.Errorf("the bfd engine has stood for %s", age.Round(time.Second))
+	}
+	return nil
+}
+
 // complain logs once why packets of a session don't leave, and returns what is
 // known of that now.
 func (l *liveness) complain(known map[bfdengine.Key]string) map[bfdengine.Key]string {
@@ -218,17 +235,21 @@ func (l *liveness) follow(ctx context.Context, changes *bfdengine.Subscription) 
 			}
 			return err
 		}
-		for _, c := range all { // first who acts
+		l.changed(all) // first who acts
+		for _, c := range all {
 			l.say(c)
-			l.changed(c)
 		}
+		began := time.Now()
 		for _, c := range all {
 			l.tell(c)
+			if time.Since(began) < measureWithin {
+				l.measure(c)
+			}
 		}
 	}
 }
 
-// tell logs and measures a transition.
+// tell logs a transition.
 func (l *liveness) tell(c bfdengine.Change) {
 	fields := []zap.Field{
 		zap.Stringer("peer", c.Key), zap.Stringer("from", c.From), zap.Stringer("to", c.To),
@@ -242,9 +263,14 @@ func (l *liveness) tell(c bfdengine.Change) {
 		level = zap.InfoLevel
 	}
 	l.log.Log(level, "bfd session "+c.To.String(), fields...)
-	if c.From == packet.Up && c.Diag == packet.ControlDetectionTimeExpired {
-		if s, ok := l.engine.Session(c.Key); ok && s.Heard.Before(c.At) {
-			l.detected(c.At.Sub(s.Heard))
-		}
+}
+
+// measure takes the time that a failure took to be found.
+func (l *liveness) measure(c bfdengine.Change) {
+	if c.From != packet.Up || c.Diag != packet.ControlDetectionTimeExpired {
+		return
+	}
+	if s, ok := l.engine.Session(c.Key); ok && s.Heard.Before(c.At) {
+		l.detected(c.At.Sub(s.Heard))
 	}
 }

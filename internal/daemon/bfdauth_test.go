@@ -40,7 +40,7 @@ bfd:
 	r := routerAt(t, there, here, params)
 	defer r.stop()
 	until(t, "a packet that is not authenticated", func() bool {
-		s := l.status()
+		s := l.status(t.Context())
 		return len(s.Sessions) == 1 && s.Sessions[0].AuthFailures > 0 && s.Dropped["auth_bad_digest"] > 0 && s.Sessions[0].State == 1
 	})
 	params.Auth.Keys[0].Secret = []byte("secret")
@@ -69,7 +69,7 @@ bfd:
 	r := routerAt(t, there, here, calm)
 	defer r.stop()
 	wait(t, "session", up)
-	if s := l.status().Sessions; len(s) != 1 || s[0].Peer != netip.MustParseAddr(there).String() || s[0].State != 3 {
+	if s := l.status(t.Context()).Sessions; len(s) != 1 || s[0].Peer != netip.MustParseAddr(there).String() || s[0].State != 3 {
 		t.Errorf("have %+v", s)
 	}
 }

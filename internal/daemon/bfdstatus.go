@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 
 	"github.com/fiberlb/vipd/bfdengine"
@@ -9,9 +11,13 @@ import (
 	"github.com/fiberlb/vipd/internal/web"
 )
 
-// status is nil until a session was wanted.
-func (l *liveness) status() *web.BFD {
+// status is nil until a session was wanted, and while the engine does not answer:
+// counters must not seem to begin anew.
+func (l *liveness) status(ctx context.Context) *web.BFD {
 	if !l.isOpen() {
+		return nil
+	}
+	if err := l.engine.Answers(ctx); err != nil && !errors.Is(err, bfdengine.ErrStopped) {
 		return nil
 	}
 	stats := l.engine.Stats()

@@ -51,9 +51,10 @@ type daemon struct {
 	live    *liveness
 	uplinks *uplinks
 	memory  *memory // nil: state_dir is empty
-	// disabled are the neighbors that a former life disabled.
-	disabled []netip.Addr
-	web      *web.Server // nil: http.listen is empty
+	// disabled are the neighbors that a former life disabled, and failed those
+	// of them that it did so for a failure.
+	disabled, failed []netip.Addr
+	web              *web.Server // nil: http.listen is empty
 
 	// leaving and reload are read by the web room.
 	leaving atomic.Pointer[string]
@@ -104,7 +105,7 @@ func assemble(o Options) (*daemon, error) {
 	if err := d.remembering(); err != nil {
 		return nil, err
 	}
-	d.uplinks = newUplinks(o.Log.Named("bfd"), d.disabled)
+	d.uplinks = newUplinks(o.Log.Named("bfd"), d.failed)
 	d.uplinks.peer, d.live.changed = d.live.session, d.uplinks.changed
 	var to announcer = nobody{}
 	if cfg.BGP.Enabled {
@@ -132,10 +133,12 @@ func (d *daemon) addSpeaker() {
 		Held:      d.uplinks.news,
 	}
 	if d.memory != nil {
-		options.Remember = d.memory.remember
+		options.Remember = func(ctx context.Context, disabled []netip.Addr) error {
+			return d.memory.remember(ctx, disabled, d.uplinks.waiting(disabled))
+		}
 	}
 	d.rec = bgpclient.New(options)
-	d.uplinks.hold, d.uplinks.holds = d.rec.Hold, d.rec.Holds
+	d.uplinks.hold, d.uplinks.holds, d.uplinks.seen = d.rec.Hold, d.rec.Holds, d.rec.Neighbors
 }
 
 // configure puts a configuration in force, at the start and on reload. What is
@@ -149,8 +152,7 @@ func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
 	if err := d.live.open(cfg.BFD); err != nil {
 		return err
 	}
-	d.live.want(specsOf(cfg))
-	d.uplinks.configure(cfg.BGP.Neighbors)
+	d.follow(cfg)
 	if d.rec != nil {
 		d.rec.Manage(managementOf(cfg.BGP))
 	}
@@ -162,6 +164,13 @@ func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
 	}
 	d.cfg = cfg
 	return nil
+}
+
+// follow puts sessions in force: first for who follows them, so that the end of
+// one that no neighbor has any more is no news about that neighbor.
+func (d *daemon) follow(cfg *config.Config) {
+	d.uplinks.configure(cfg.BGP.Neighbors)
+	d.live.want(specsOf(cfg))
 }
 
 // turned is what an operator would tell a colleague about a backend.

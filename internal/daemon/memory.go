@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 
@@ -15,13 +17,18 @@ import (
 // so that nobody waits for a disk longer than he wants to.
 type memory struct {
 	dir   string
+	log   *zap.Logger
 	asked chan saving
+
+	// Run's goroutine owns these.
+	known  state.State
+	unread bool // the file could not be read, and is still in its place
 }
 
 // A saving is something to remember; done is buffered.
 type saving struct {
-	state state.State
-	done  chan error
+	change func(*state.State)
+	done   chan error
 }
 
 // remembering opens the memory. One that can't be read is no reason not to
@@ -37,9 +44,14 @@ func (d *daemon) remembering() error {
 	if err != nil {
 		d.Log.Error("neighbors that a former life disabled stay so: what is remembered can't be read", zap.Error(err))
 	}
-	d.memory = &memory{dir: d.cfg.StateDir, asked: make(chan saving)}
-	d.disabled = known.Disabled
+	d.memory = newMemory(d.cfg.StateDir, d.Log, known)
+	d.memory.unread = err != nil
+	d.disabled, d.failed = known.Disabled, known.Failed()
 	return nil
+}
+
+func newMemory(dir string, log *zap.Logger, known state.State) *memory {
+	return &memory{dir: dir, log: log, asked: make(chan saving), known: known}
 }
 
 // Run saves what it is asked to until ctx ends.
@@ -49,14 +61,35 @@ func (m *memory) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case s := <-m.asked:
-			s.done <- state.Save(m.dir, s.state)
+			s.done <- m.save(s.change)
 		}
 	}
 }
 
-// remember returns nil once it is saved which neighbors are disabled by us.
-func (m *memory) remember(ctx context.Context, disabled []netip.Addr) error {
-	s := saving{state.State{Disabled: disabled}, make(chan error, 1)}
+// save changes what is known. What could not be read may be of use to somebody
+// who can: it is not written over.
+func (m *memory) save(change func(*state.State)) error {
+	if m.unread {
+		kept, err := state.SetAside(m.dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		m.unread = false
+		m.log.Warn("what could not be read was set aside", zap.String("file", kept))
+	}
+	next := m.known
+	change(&next)
+	if err := state.Save(m.dir, next); err != nil {
+		return err
+	}
+	m.known = next
+	return nil
+}
+
+// remember returns nil once it is saved which neighbors are disabled by us, and
+// which of them only wait.
+func (m *memory) remember(ctx context.Context, disabled, waiting []netip.Addr) error {
+	s := saving{func(s *state.State) { s.Disabled, s.Waiting = disabled, waiting }, make(chan error, 1)}
 	select {
 	case m.asked <- s:
 	case <-ctx.Done():

@@ -10,14 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/fiberlb/vipd/internal/state"
 )
 
 func TestNobodyWaitsForADiskLongerThanHeWantsTo(t *testing.T) {
-	m := &memory{dir: t.TempDir(), asked: make(chan saving)} // that nobody runs: a disk that hangs
+	m := newMemory(t.TempDir(), zap.NewNop(), state.State{}) // that nobody runs: a disk that hangs
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := m.remember(ctx, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "disk") {
+	if err := m.remember(ctx, nil, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "disk") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -36,6 +38,39 @@ func TestMemoryThatCanNotBeReadIsToldAndNoReasonNotToServe(t *testing.T) {
 	d = &daemon{Options: o, cfg: o.Config}
 	if err := d.remembering(); err != nil || d.memory == nil || logs.FilterMessageSnippet("can't be read").Len() != 1 {
 		t.Errorf("error %v, log %v", err, logs.All())
+	}
+}
+
+// Somebody may still make sense of it.
+func TestMemoryThatCanNotBeReadIsNotWrittenOver(t *testing.T) {
+	dir := t.TempDir()
+	if err := state.Save(dir, state.State{}); err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, dir)
+	m := newMemory(dir, zap.NewNop(), state.State{})
+	m.unread = true
+	one := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	for range 2 {
+		if err := m.save(func(s *state.State) { s.Disabled = one }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, "state.json.bad"))
+	if have, lerr := state.Load(dir); err != nil || string(kept) != "{" || lerr != nil || len(have.Disabled) != 1 {
+		t.Errorf("kept %q, %v; saved %+v, %v", kept, err, have, lerr)
+	}
+}
+
+// A change of one thing leaves the others as they were.
+func TestMemoryOfOtherThingsStays(t *testing.T) {
+	dir, one := t.TempDir(), []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	m := newMemory(dir, zap.NewNop(), state.State{Waiting: one})
+	if err := m.save(func(s *state.State) { s.Disabled = one }); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := state.Load(dir); err != nil || len(have.Waiting) != 1 || len(have.Disabled) != 1 {
+		t.Errorf("have %+v, %v", have, err)
 	}
 }
 

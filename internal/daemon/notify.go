@@ -13,6 +13,7 @@ import (
 const (
 	loopBeat      = 5 * time.Second
 	reconcileBeat = 45 * time.Second
+	bfdBeat       = 3 * bfdLook
 )
 
 // notify tells the service manager when this node is ready, and then that its
@@ -46,6 +47,9 @@ func (d *daemon) notify(ctx context.Context) error {
 func (d *daemon) alive() error {
 	if age := time.Since(d.loop.Beat()); age > loopBeat {
 		return fmt.Errorf("the health loop has stood for %s", age.Round(time.Second))
+	}
+	if err := d.live.alive(); err != nil {
+		return err
 	}
 	if d.rec == nil {
 		return nil

@@ -20,7 +20,7 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 		return web.Status{}, err
 	}
 	s := web.Status{Draining: d.leaving.Load() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped}
-	if s.BFD = d.live.status(); s.BFD != nil {
+	if s.BFD = d.live.status(ctx); s.BFD != nil {
 		u := d.uplinks.counted()
 		s.BFD.UplinksAlive, s.BFD.UplinksLost = u.Up, u.Total-u.Up
 	}

@@ -30,6 +30,7 @@ type uplinks struct {
 	log    *zap.Logger
 	hold   func(netip.Addr, bgpclient.Hold) // the speaker
 	holds  func() []bgpclient.HoldStatus
+	seen   func() []bgpclient.NeighborState // as of some seconds ago
 	peer   func(bfdengine.Key) (bfdengine.Snapshot, bool)
 	report func(context.Context, healthloop.Uplinks) error // the health loop
 	wake   chan struct{}
@@ -43,10 +44,11 @@ type uplinks struct {
 	next      time.Time
 }
 
-func newUplinks(log *zap.Logger, disabled []netip.Addr) *uplinks {
+func newUplinks(log *zap.Logger, failed []netip.Addr) *uplinks {
 	return &uplinks{
 		log: log, hold: func(netip.Addr, bgpclient.Hold) {}, holds: func() []bgpclient.HoldStatus { return nil },
-		wake: make(chan struct{}, 1), set: uplink.NewSet(disabled), lost: map[netip.Addr]bool{},
+		seen: func() []bgpclient.NeighborState { return nil },
+		wake: make(chan struct{}, 1), set: uplink.NewSet(failed), lost: map[netip.Addr]bool{},
 	}
 }
 
@@ -74,7 +76,9 @@ func uplinkOf(b config.NeighborBFD) uplink.Config {
 	reactions := map[config.OnBFDDown]uplink.Reaction{
 		config.OnBFDDownDisable: uplink.Disable, config.OnBFDDownWithdraw: uplink.Withdraw, config.OnBFDDownNone: uplink.Ignore,
 	}
-	c := uplink.Config{OnDown: reactions[b.OnDown], HoldUp: b.HoldUp, HoldUpMax: b.HoldUpMax}
+	c := uplink.Config{
+		Session: bfdengine.Key(b.BFDKey).String(), OnDown: reactions[b.OnDown], HoldUp: b.HoldUp, HoldUpMax: b.HoldUpMax,
+	}
 	if b.Strict {
 		c.Strict = b.StrictLimit
 	}
@@ -91,17 +95,29 @@ func (u *uplinks) letGo() {
 	u.hold = func(netip.Addr, bgpclient.Hold) {}
 }
 
-// changed takes in a transition.
-func (u *uplinks) changed(c bfdengine.Change) {
+// waiting lists those of neighbors of which no failure is known.
+func (u *uplinks) waiting(neighbors []netip.Addr) (out []netip.Addr) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	a, ok := u.neighbors[c.Key]
-	if !ok {
-		return
+	for _, a := range neighbors {
+		if !u.set.Failed(a) {
+			out = append(out, a)
+		}
 	}
-	u.set.Change(a, uplink.Change{
-		Life: c.Discr, Seq: c.Seq, Missed: c.Missed, From: c.From, To: c.To, Diag: c.Diag, RemoteAdmin: c.RemoteAdmin, At: c.At,
-	})
+	return out
+}
+
+// changed takes in transitions. Many at once cost one look at all neighbors.
+func (u *uplinks) changed(all []bfdengine.Change) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, c := range all {
+		if a, ok := u.neighbors[c.Key]; ok {
+			u.set.Change(a, uplink.Change{
+				Life: c.Discr, Seq: c.Seq, Missed: c.Missed, From: c.From, To: c.To, Diag: c.Diag, RemoteAdmin: c.RemoteAdmin, At: c.At,
+			})
+		}
+	}
 	u.step(time.Now())
 	u.news()
 }
@@ -168,31 +184,58 @@ func (u *uplinks) Run(ctx context.Context) error {
 
 // look takes in the speaker's view.
 func (u *uplinks) look() (healthloop.Uplinks, time.Time) {
-	holds := u.holds()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, h := range holds {
-		u.set.Speaker(h.Address, uplink.BGP{Established: h.State == bgpclient.Established, Since: h.Since, Held: h.InForce})
+	view := map[netip.Addr]uplink.BGP{}
+	for _, n := range u.seen() {
+		view[n.Address] = uplink.BGP{Established: n.State == bgpclient.Established, Since: n.Since}
 	}
-	now := time.Now()
-	u.step(now)
-	return u.count, u.next
-}
-
-// askPeers takes in what the sessions know of the other side.
-func (u *uplinks) askPeers() {
-	u.mu.Lock()
-	neighbors := u.neighbors // replaced, never changed
-	u.mu.Unlock()
-	peers := make(map[netip.Addr]uplink.Peer, len(neighbors))
-	for key, a := range neighbors {
-		if s, ok := u.peer(key); ok {
-			peers[a] = uplink.Peer{Life: s.Discr, Heard: s.RemoteDiscr != 0, Admin: s.RemoteState == packet.AdminDown}
+	for _, h := range u.holds() {
+		view[h.Address] = uplink.BGP{
+			Established: h.State == bgpclient.Established, Since: h.Since,
+			Held: h.InForce && (h.Disable || h.Withhold), // what has ended holds nothing
 		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for a, p := range peers {
-		u.set.Peer(a, p)
+	now := time.Now()
+	for a, b := range view {
+		u.set.Speaker(a, b, now)
 	}
+	u.step(now)
+	return u.count, u.next
+}
+
+// askPeers takes in what the sessions know of the other side. An engine that
+// does not answer in time is asked again the next time.
+func (u *uplinks) askPeers() {
+	began, peers := time.Now(), map[bfdengine.Key]uplink.Peer{}
+	for _, key := range u.asking() {
+		if s, ok := u.peer(key); ok {
+			peers[key] = uplink.Peer{
+				Life: s.Discr, Seq: s.Seq, Up: s.State == packet.Up, Since: s.Since,
+				Heard: s.RemoteDiscr != 0, Admin: s.RemoteState == packet.AdminDown,
+			}
+		}
+		if time.Since(began) > lookAtPeers {
+			break
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for key, p := range peers {
+		if a, ok := u.neighbors[key]; ok { // still
+			u.set.Peer(a, p)
+		}
+	}
+}
+
+// asking lists the sessions that could tell more than they did.
+func (u *uplinks) asking() (keys []bfdengine.Key) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for key, a := range u.neighbors {
+		if u.set.Asking(a) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

@@ -52,7 +52,7 @@ func remoteAdmin(c *Change) {
 }
 
 // acted tells the neighbor that the speaker did what was wanted.
-func (x *test) acted() { x.n.Speaker(BGP{Held: true}) }
+func (x *test) acted() { x.n.Speaker(BGP{Held: true}, x.now) }
 
 // want fails on another verdict: "" is none, else what it is and why.
 func (x *test) want(what string) {

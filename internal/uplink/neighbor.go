@@ -42,7 +42,8 @@ const (
 
 // Config is how a neighbor follows its session.
 type Config struct {
-	OnDown Reaction
+	Session string // tells it from others with the neighbor
+	OnDown  Reaction
 	// HoldUp is how long a session must be up again until the neighbor is used.
 	// Each flap doubles it, up to HoldUpMax.
 	HoldUp, HoldUpMax time.Duration
@@ -61,11 +62,14 @@ type Change struct {
 	At          time.Time
 }
 
-// A Peer is what a session knows of the other side.
+// A Peer is a session as it is, with what it knows of the other side.
 type Peer struct {
 	Life  uint32
-	Heard bool // it sends packets
-	Admin bool // they say AdminDown
+	Seq   uint64 // of its last transition
+	Up    bool
+	Since time.Time // of its last transition
+	Heard bool      // the peer sends packets
+	Admin bool      // they say AdminDown
 }
 
 // A BGP is the speaker's view of the neighbor.
@@ -185,6 +189,16 @@ func (n *neighbor) begin(life uint32, at time.Time) {
 	n.failure.restored = false
 }
 
+// Configure changes how the neighbor follows its session, and perhaps which:
+// whatever comes later is the new one's.
+func (n *neighbor) Configure(cfg Config, now time.Time) {
+	if cfg.Session != n.cfg.Session {
+		n.begin(0, now)
+		n.former = 0
+	}
+	n.cfg = cfg
+}
+
 func (n *neighbor) up(at time.Time) {
 	n.heard, n.admin, n.born = true, false, time.Time{}
 	f := &n.failure
@@ -220,10 +234,16 @@ func (n *neighbor) failing(now time.Time) bool {
 func (n *neighbor) release() time.Time { return n.failure.upAgain.Add(n.damping.hold(n.cfg)) }
 
 // Peer takes in what a session knows of the other side, which is more than its
-// transitions tell.
+// transitions tell, and those that came before the neighbor was followed.
 func (n *neighbor) Peer(p Peer) {
 	if n.life == 0 {
 		n.life = p.Life
+	}
+	if p.Life == n.life && n.seq == 0 && p.Up {
+		// It was there for somebody else before. What it did until it came up is
+		// over, so nothing that is still to be told of that matters.
+		n.seq, n.state = p.Seq, packet.Up
+		n.up(p.Since)
 	}
 	if p.Life != n.life || !p.Heard {
 		return // one that is silent has not changed its mind
@@ -234,17 +254,23 @@ func (n *neighbor) Peer(p Peer) {
 	}
 }
 
-// Speaker takes in the speaker's view.
-func (n *neighbor) Speaker(b BGP) {
+// Speaker takes in the speaker's view. One whose clock was set back shows a
+// session of times to come, which may well be the one that the failure is about.
+func (n *neighbor) Speaker(b BGP, now time.Time) {
 	f := &n.failure
 	switch {
 	case !f.on:
 	case b.Held:
 		f.acted = true
-	case !f.acted && b.Established && b.Since.After(n.spareAfter()):
+	case f.acted || !b.Established:
+	case f.since.IsZero(), b.Since.After(f.since) && !b.Since.After(now):
 		n.failure = failure{}
 	}
 }
+
+// Asking reports whether there is more to know of the session than its
+// transitions tell: one that is up, and was seen to come up, has told all.
+func (n *neighbor) Asking() bool { return n.state != packet.Up }
 
 func (n *neighbor) spareAfter() time.Time {
 	switch {

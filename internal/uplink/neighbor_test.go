@@ -126,7 +126,7 @@ func TestWhatRecoveredBeforeItWasActedOnIsLeftAlone(t *testing.T) {
 	x := newTest(t, usual, false)
 	x.comeUp()
 	x.to(packet.Down)
-	x.n.Speaker(BGP{Established: true, Since: x.now.Add(-time.Hour)})
+	x.n.Speaker(BGP{Established: true, Since: x.now.Add(-time.Hour)}, x.now)
 	x.want("disabled: ") // not done yet, so wanted on
 	x.advance(20 * sec)
 	x.comeUp()
@@ -136,7 +136,7 @@ func TestWhatRecoveredBeforeItWasActedOnIsLeftAlone(t *testing.T) {
 
 // Another BGP session than the one that the failure was about.
 func TestBGPSessionOfAfterTheFailure(t *testing.T) {
-	up := func(x *test, since time.Time) { x.n.Speaker(BGP{Established: true, Since: since}) }
+	up := func(x *test, since time.Time) { x.n.Speaker(BGP{Established: true, Since: since}, x.now) }
 	for _, reaction := range []Reaction{Disable, Withdraw, Ignore} {
 		x := newTest(t, Config{OnDown: reaction}, false)
 		x.comeUp()
@@ -192,7 +192,7 @@ func TestFormerLifesDisablingStays(t *testing.T) {
 		{"during the hold-up", func(x *test) { x.comeUp(); x.advance(4 * sec) }, "disabled: BFD session up again"},
 		{"until the hold-up is over", func(x *test) { x.comeUp(); x.advance(5 * sec) }, ""},
 		{"until the peer is AdminDown", func(x *test) { x.n.Peer(Peer{Life: 1, Heard: true, Admin: true}) }, ""},
-		{"unless the speaker has a session", func(x *test) { x.n.Speaker(BGP{Established: true, Since: x.now.Add(-time.Hour)}) }, ""},
+		{"unless the speaker has a session", func(x *test) { x.n.Speaker(BGP{Established: true, Since: x.now.Add(-time.Hour)}, x.now) }, ""},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			x := newTest(t, usual, true)
@@ -275,6 +275,45 @@ func TestAnotherLifeOfTheSession(t *testing.T) {
 	if x.n.admin {
 		t.Error("believes a session that is gone")
 	}
+}
+
+// A session that others have had for long tells of no transition to Up.
+func TestSessionThatIsUpAlready(t *testing.T) {
+	since := func(x *test) time.Time { return x.now.Add(-time.Minute) }
+	there := func(x *test, life uint32) {
+		x.n.Peer(Peer{Life: life, Seq: 7, Up: true, Since: since(x), Heard: true})
+	}
+	x := newTest(t, Config{OnDown: Disable, Strict: 30 * sec}, false)
+	x.want("disabled: BFD session not up yet")
+	there(x, 1)
+	x.want("") // strict mode has what it waited for
+	x.n.Change(Change{Life: 1, Seq: 6, From: packet.Up, To: packet.Down, At: x.now})
+	x.want("") // that was before
+	x.n.Change(Change{Life: 1, Seq: 40, Missed: 32, From: packet.Init, To: packet.Down, At: x.now})
+	x.want("disabled: BFD session down")
+
+	// A reload has a neighbor that failed follow another session.
+	x = newTest(t, usual, false)
+	x.comeUp()
+	x.to(packet.Down)
+	x.acted()
+	other := usual
+	other.Session = "from another address"
+	x.n.Configure(other, x.now)
+	x.want("disabled: ") // it knows no better yet
+	there(x, 2)
+	x.want("") // for longer than the hold-up
+	x.n.Change(Change{Life: 2, Seq: 8, From: packet.Up, To: packet.Down, At: x.now})
+	x.want("disabled: ")
+}
+
+// A step back of the clock makes a session seem to begin after its failure.
+func TestSessionOfTimesToComeIsNoOther(t *testing.T) {
+	x := newTest(t, usual, false)
+	x.comeUp()
+	x.to(packet.Down)
+	x.n.Speaker(BGP{Established: true, Since: x.now.Add(time.Hour)}, x.now)
+	x.want("disabled: ")
 }
 
 // T79 What the peer says of paths behind it changes no state, so it is no

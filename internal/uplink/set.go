@@ -43,7 +43,7 @@ func NewSet(remembered []netip.Addr) *Set {
 func (s *Set) Configure(now time.Time, all map[netip.Addr]Config) {
 	for a, cfg := range all {
 		if m, ok := s.by[a]; ok {
-			m.cfg = cfg
+			m.Configure(cfg, now)
 			continue
 		}
 		s.by[a] = &member{neighbor: newNeighbor(cfg, s.remembered[a], now), told: Verdict{Alive: true}}
@@ -70,10 +70,22 @@ func (s *Set) Peer(a netip.Addr, p Peer) {
 }
 
 // Speaker takes in the speaker's view of a neighbor.
-func (s *Set) Speaker(a netip.Addr, b BGP) {
+func (s *Set) Speaker(a netip.Addr, b BGP, now time.Time) {
 	if m, ok := s.by[a]; ok {
-		m.Speaker(b)
+		m.Speaker(b, now)
 	}
+}
+
+// Asking reports whether Peer could tell of a neighbor what is not known.
+func (s *Set) Asking(a netip.Addr) bool {
+	m, ok := s.by[a]
+	return ok && m.Asking()
+}
+
+// Failed reports whether a failure of a neighbor is known.
+func (s *Set) Failed(a netip.Addr) bool {
+	m, ok := s.by[a]
+	return ok && !m.told.Alive
 }
 
 // Advance tells what changed by time or by inputs since the last call.

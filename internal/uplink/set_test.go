@@ -80,7 +80,7 @@ func TestVerdictsAreToldWhenTheyChange(t *testing.T) {
 	const far = 24 * time.Hour
 	want(far, map[netip.Addr]bool{router(1): true}) // remembered, and the other is nobody's
 	want(far, nil)
-	s.Speaker(router(1), BGP{Held: true})
+	s.Speaker(router(1), BGP{Held: true}, now)
 	want(far, map[netip.Addr]bool{router(1): true}) // no session is spared any more
 	var p peer
 	p.to(s, 1, packet.Up, now)
@@ -100,7 +100,7 @@ func TestVerdictsAreToldWhenTheyChange(t *testing.T) {
 	want(far, nil)
 	s.Change(router(9), Change{Life: 1, Seq: 1, From: packet.Up, To: packet.Down}) // nobody's
 	s.Peer(router(9), Peer{Life: 1, Heard: true})
-	s.Speaker(router(9), BGP{Held: true})
+	s.Speaker(router(9), BGP{Held: true}, now)
 	want(far, nil)
 }
 
@@ -256,7 +256,7 @@ func (w *world) act(i int) {
 	if p.held = v.Disable && !spared; p.held {
 		p.established = false
 	}
-	w.s.Speaker(router(i), BGP{Established: p.established, Since: p.since, Held: p.held})
+	w.s.Speaker(router(i), BGP{Established: p.established, Since: p.since, Held: p.held}, w.now)
 }
 
 // run plays inputs, two bytes each, and then lets all be quiet.
@@ -290,8 +290,12 @@ func run(t testing.TB, inputs []byte) {
 			w.advance(t)
 			w.act(i)
 		case 14:
-			w.deliver(t, i)
-			w.s.Peer(router(i), Peer{Life: p.life, Heard: pick%2 == 0, Admin: p.admin})
+			if pick%3 > 0 {
+				w.deliver(t, i)
+			}
+			w.s.Peer(router(i), Peer{
+				Life: p.life, Seq: p.seq, Up: p.state == packet.Up, Since: w.now, Heard: pick%2 == 0, Admin: p.admin,
+			})
 		default:
 			w.s.Configure(w.now, map[netip.Addr]Config{router(0): usual, router(1): usual, router(2): usual})
 		}

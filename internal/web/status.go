@@ -23,7 +23,7 @@ type Sources struct {
 type Status struct {
 	VIPs          []VIP
 	Speaker       *Speaker // nil: BGP is off
-	BFD           *BFD     // nil: no session was ever wanted
+	BFD           *BFD     // nil: no session was ever wanted, or the engine stands
 	ProbesSkipped uint64   // since the start, of backends that are gone too
 	Draining      bool
 	Reload        Reload
