@@ -34,12 +34,19 @@ type Datagram struct {
 	TTL         int       // or hop limit; -1: the kernel did not say
 	Port        uint16    // to which it came
 	At          time.Time // when the kernel received it
+
+	// Of a Receiver made by Tap: where it came from, and all of it.
+	PeerPort uint16
+	From     Hardware
+	Packet   []byte // IP header and all; nil if it is none that we understand
+	unsealed bool   // its UDP checksum was left to a network card that there is not
 }
 
 // A Receiver is a socket that receives on a port.
 type Receiver struct {
 	fd    int
 	port  uint16
+	tap   bool   // below IP: see Tap
 	lost  uint32 // what the kernel counted as lost for want of room
 	since time.Time
 }
@@ -142,7 +149,11 @@ func (r *Receiver) Read(b *Batch, now time.Time) (got []Datagram, lost int, more
 		d := &b.datagrams[i]
 		*d = Datagram{Port: r.port, TTL: -1, At: now}
 		d.Payload = b.payloads[i][:min(b.messages[i].n, payloadLen)]
-		d.Peer = address(&b.names[i])
+		if r.tap {
+			d.unpack(d.Payload, (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&b.names[i])))
+		} else {
+			d.Peer = address(&b.names[i])
+		}
 		r.control(d, b.control(i), now, wall)
 	}
 	if more = n == batchLen; !more {
@@ -168,6 +179,8 @@ func (r *Receiver) control(d *Datagram, c []byte, now time.Time, wall int64) {
 		switch key := [2]int32{hdr.Level, hdr.Type}; {
 		case key == [2]int32{unix.SOL_SOCKET, unix.SCM_TIMESTAMPNS} && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
 			d.At = r.at(now, wall-(*unix.Timespec)(unsafe.Pointer(&data[0])).Nano())
+		case key == [2]int32{unix.SOL_PACKET, unix.PACKET_AUXDATA} && len(data) >= 4:
+			d.unsealed = *(*uint32)(unsafe.Pointer(&data[0]))&unix.TP_STATUS_CSUMNOTREADY != 0
 		case key == [2]int32{unix.SOL_SOCKET, unix.SO_RXQ_OVFL} && len(data) >= 4:
 			r.lost = *(*uint32)(unsafe.Pointer(&data[0]))
 		case key == [2]int32{unix.IPPROTO_IP, unix.IP_PKTINFO} && len(data) >= unix.SizeofInet4Pktinfo:

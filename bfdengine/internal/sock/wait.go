@@ -2,6 +2,7 @@ package sock
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -21,9 +22,19 @@ func NewWaiter(receivers []*Receiver) (*Waiter, error) {
 	}
 	w := &Waiter{fds: []unix.PollFd{{Fd: int32(event), Events: unix.POLLIN}}}
 	for _, r := range receivers {
-		w.fds = append(w.fds, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+		w.Add(r)
 	}
 	return w, nil
+}
+
+// Add has the Waiter wait for datagrams of r too.
+func (w *Waiter) Add(r *Receiver) {
+	w.fds = append(w.fds, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+}
+
+// Drop undoes Add. It comes before r is closed.
+func (w *Waiter) Drop(r *Receiver) {
+	w.fds = slices.DeleteFunc(w.fds, func(p unix.PollFd) bool { return p.Fd == int32(r.fd) })
 }
 
 // Wake ends a Wait, or the next one. Any thread may call it.
