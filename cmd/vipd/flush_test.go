@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/fiberlb/vipd/internal/daemon"
+	"github.com/fiberlb/vipd/internal/state"
 )
 
 // Flush withdraws what a killed vipd left behind, and nothing of anybody else.
@@ -31,6 +33,24 @@ func TestFlushWithdrawsOursOnly(t *testing.T) {
 
 		w.gobgpd.Kill()
 		w.vipd("flush").wantExit(1, "vipd: flush: ", w.gobgpd.Target(), "nobody listens")
+	})
+}
+
+// A vipd that never comes back must not leave a neighbor disabled for ever.
+func TestFlushEnablesWhatVipdDisabled(t *testing.T) {
+	eachGobgpd(t, func(w *world) {
+		v, _ := w.lostUplink(plan{state: w.tmp}, "bfd: fast", "uplinks_lost: keep")
+		w.waitAbsent(w.router, web)
+		v.waitLog("neighbor disabled")
+		w.waitGet("/metrics", 200, fmt.Sprintf("vipd_neighbor_held{neighbor=%q} 1", w.router.Address.String()))
+		v.kill9()
+		w.wantFlushed("1 routes withdrawn\n")
+		if err := w.router.WaitEstablished(w.ctx, w.node); err != nil {
+			w.Fatal(err)
+		}
+		if kept, err := state.Load(w.tmp); err != nil || len(kept.Disabled) != 0 {
+			w.Errorf("still remembered: %+v, %v", kept, err)
+		}
 	})
 }
 

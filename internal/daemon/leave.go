@@ -3,13 +3,11 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 )
 
@@ -44,15 +42,17 @@ func (d *daemon) leave(c cause) error {
 	if err := d.drain(healthloop.Withdrawing, c.reason); err != nil {
 		d.withdrawAll()
 	}
-	if err := d.withdrawn(patient); err != nil {
-		return fmt.Errorf("routes may still be announced%s: %w", d.hint(), err)
+	err := d.withdrawn(patient)
+	if err == nil {
+		d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
+		pause(patient, drain.GracePeriod)
+	} else {
+		err = fmt.Errorf("routes may still be announced%s: %w", d.hint(), err)
 	}
-	d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
-	pause(patient, drain.GracePeriod)
 	if d.memory == nil {
 		d.release()
 	}
-	return nil
+	return err
 }
 
 // release enables what BFD had us disable, when there is no memory of it: the
@@ -64,15 +64,8 @@ func (d *daemon) release() {
 	d.uplinks.letGo()
 	ctx, cancel := context.WithTimeout(context.Background(), hurryWithin)
 	defer cancel()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for slices.ContainsFunc(d.rec.Holds(), func(h bgpclient.HoldStatus) bool { return h.Ours }) {
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			d.Log.Error("neighbors that vipd disabled stay so (state_dir would have the next vipd enable them)")
-			return
-		}
+	if err := enabled(ctx, d.rec); err != nil {
+		d.Log.Error("state_dir would have the next vipd enable them", zap.Error(err))
 	}
 }
 
