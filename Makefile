@@ -46,11 +46,12 @@ race: ## all tests, and the seeds of the fuzz targets, under the race detector
 	@scripts/test.sh
 
 # The scenarios mostly wait, so more of them run at a time than there are cores.
+# But one package does (-p 1): a soak is to be alone.
 lab: deps ## scenarios in a network in a box, with real routers and faults (LAB=regexp); needs root
-	VIPD_LAB=1 go test ./internal/lab/... -vet=off -count 1 -parallel 5 -timeout 20m -run '$(LAB)'
+	VIPD_LAB=1 go test -p 1 ./internal/lab/... -vet=off -count 1 -parallel 5 -timeout 20m -run '$(LAB)'
 
-soak: deps ## faults at random for SOAK (10m), from SEED if it is given; needs root
-	VIPD_LAB=1 VIPD_SOAK=$(SOAK) VIPD_SEED=$(SEED) go test ./internal/lab/scenarios -count 1 -v -timeout 0 -run TestSoak
+soak: deps ## faults at random for SOAK (10m), from SEED if it is given, then 500 BFD sessions for SOAK; needs root
+	VIPD_LAB=1 VIPD_SOAK=$(SOAK) VIPD_SEED=$(SEED) go test -p 1 ./internal/lab/scenarios ./internal/lab/bfdlab -count 1 -v -timeout 0 -run TestSoak
 
 bench: build ## figures for docs/performance.md (BENCH=withdraw for one); needs root
 	VIPD_LAB=1 VIPD_BENCH=1 VIPD_LAB_BINARY=$(CURDIR)/bin/vipd \
