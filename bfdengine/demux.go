@@ -9,9 +9,13 @@ import (
 // to our port can send anything: nothing here allocates, logs or takes long.
 func (w *worker) receive(d *sock.Datagram) {
 	w.stats.Received++
+	if d.Port == packet.PortEcho {
+		w.echoed(d)
+		return
+	}
 	c, reason := w.check(d)
 	if reason != packet.None {
-		w.stats.Dropped[reason]++
+		w.refuse(nil, reason)
 		return
 	}
 	e, reason := w.demux(d, &c)
@@ -19,15 +23,25 @@ func (w *worker) receive(d *sock.Datagram) {
 		reason = w.admit(e, d, &c)
 	}
 	if reason != packet.None {
-		w.stats.Dropped[reason]++
-		if e != nil {
-			e.dropped++
-			if reason >= packet.AuthUnexpected && reason <= packet.AuthBadDigest {
-				e.unproven++
-			}
-		}
+		w.refuse(e, reason)
 		return
 	}
+	w.accept(e, d, &c)
+}
+
+// refuse counts a packet that is of no use, for e if that is known.
+func (w *worker) refuse(e *entry, reason packet.Reason) {
+	w.stats.Dropped[reason]++
+	if e != nil {
+		e.dropped++
+		if reason >= packet.AuthUnexpected && reason <= packet.AuthBadDigest {
+			e.unproven++
+		}
+	}
+}
+
+// accept hands a packet to its session.
+func (w *worker) accept(e *entry, d *sock.Datagram, c *packet.Control) {
 	v := e.session.View()
 	switch v.State {
 	case packet.Up:
@@ -35,11 +49,10 @@ func (w *worker) receive(d *sock.Datagram) {
 	case packet.AdminDown:
 		// It changes no state, which is what the operator wants to know. A poll
 		// is answered all the same, see package session.
-		w.stats.Dropped[packet.SessionDisabled]++
-		e.dropped++
+		w.refuse(e, packet.SessionDisabled)
 	}
 	e.grace = zeroTime
-	w.apply(e, e.session.Receive(d.At, c), d.At)
+	w.apply(e, e.session.Receive(d.At, *c), d.At)
 }
 
 // check does what needs no session. "… all received BFD Control packets … MUST
@@ -63,7 +76,7 @@ func (w *worker) demux(d *sock.Datagram, c *packet.Control) (*entry, packet.Reas
 		return w.first(d, c, multihop)
 	}
 	e := w.table.discriminator(c.YourDiscr)
-	if e == nil || e.spec.Multihop != multihop {
+	if e == nil || e.spec.Multihop != multihop || e.spec.Echo {
 		return nil, packet.UnknownDiscriminator
 	}
 	return e, e.accepts(d)
@@ -74,7 +87,7 @@ func (w *worker) demux(d *sock.Datagram, c *packet.Control) (*entry, packet.Reas
 func (w *worker) first(d *sock.Datagram, c *packet.Control, multihop bool) (*entry, packet.Reason) {
 	var best *entry
 	why := packet.NoSession
-	for e := w.table.peers[peerKey{d.Peer, multihop}]; e != nil; e = e.same {
+	for e := w.table.peers[peerKey{addr: d.Peer, multihop: multihop}]; e != nil; e = e.same {
 		switch r := e.accepts(d); {
 		case r != packet.None:
 			why = r

@@ -25,7 +25,9 @@
 // second it sleeps for half a millisecond at a time instead and then takes all
 // that came: see moderation.
 //
-// An engine needs no capability; what Scheduling may ask for does.
+// An engine needs no capability; what Scheduling may ask for does, and so does
+// echo: packets that are for their own sender pass by the kernel's IP, in and out.
 //
-// There is no echo (RFC 5880 §6.4, RFC 9747), and no session within a VRF.
+// No echo packets are sent within sessions with a peer that does BFD, though its
+// own are sent back (RFC 5880 §6.4); and there is no session within a VRF.
 package bfdengine

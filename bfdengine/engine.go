@@ -102,6 +102,12 @@ func (e *Engine) Listen() error {
 			all = append(all, r)
 		}
 	}
+	if u := e.options.Unsolicited; len(u.Prefixes) > 0 && u.Params.RequiredMinEchoRx > 0 {
+		// Nobody would be told once a peer asks.
+		if err := tryTap(); err != nil {
+			return undo(fmt.Errorf("bfd engine: unsolicited sessions: %w", err))
+		}
+	}
 	waiter, err := sock.NewWaiter(all)
 	if err != nil {
 		return undo(fmt.Errorf("bfd engine: %w", err))
@@ -152,7 +158,7 @@ func (e *Engine) Add(ctx context.Context, s Spec) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(e.options.Listen, func(a netip.Addr) bool { return a.Is4() == s.Peer.Is4() }) {
+	if !s.Echo && !slices.ContainsFunc(e.options.Listen, func(a netip.Addr) bool { return a.Is4() == s.Peer.Is4() }) {
 		return fmt.Errorf("session %s: nothing listens for its address family", s.Key)
 	}
 	return e.do(ctx, func(w *worker) error { return w.add(s) })
@@ -178,6 +184,10 @@ func (e *Engine) Remove(ctx context.Context, k Key) error {
 // SetAdmin takes a session to AdminDown, with packet.AdministrativelyDown or
 // packet.PathDown as the reason, or back from there.
 func (e *Engine) SetAdmin(ctx context.Context, k Key, down bool, why packet.Diag) error {
+	if k.Echo {
+		// "the AdminDown state is not utilized in Unaffiliated BFD Echo" (RFC 9747 §2)
+		return fmt.Errorf("session %s: there is nobody to tell AdminDown (remove the session)", k)
+	}
 	return e.on(ctx, k, func(w *worker, s *entry) {
 		if down {
 			w.apply(s, s.session.Disable(w.now, why), w.now)

@@ -43,9 +43,10 @@ type entry struct {
 	dropped     uint64
 	unproven    uint64 // of dropped: for their authentication
 	unsent      uint64
-	broken      bool // in worker.broken
-	closed      bool // removed from the table
-	unsolicited bool // made because the peer asked (RFC 9468)
+	broken      bool  // in worker.broken
+	closed      bool  // removed from the table
+	unsolicited bool  // made because the peer asked (RFC 9468)
+	echo        *echo // nil: it has nothing to do with echo
 }
 
 // life is what is to become of a session.
@@ -57,15 +58,16 @@ const (
 	gone         // to be removed once what it had to say has left
 )
 
-func (e *entry) peerKey() peerKey { return peerKey{e.spec.Peer.WithZone(""), e.spec.Multihop} }
-
 func (e *entry) path() sock.Path {
 	p := sock.Path{
 		Local: e.spec.Local, Peer: e.spec.Peer, Interface: e.spec.Interface,
 		SourcePort: e.port, Port: packet.Port,
 	}
-	if e.spec.Multihop {
+	switch {
+	case e.spec.Multihop:
 		p.Port = packet.PortMultihop
+	case e.spec.Echo:
+		p.Port = packet.PortEcho
 	}
 	return p
 }

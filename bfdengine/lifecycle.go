@@ -33,7 +33,7 @@ func (w *worker) add(s Spec) error {
 // supersede removes a session that the peer has asked for: it would compete for
 // the peer with the one that is configured now.
 func (w *worker) supersede(k Key) {
-	for e := w.table.peers[peerKey{k.Peer.WithZone(""), k.Multihop}]; e != nil; e = e.same {
+	for e := w.table.peers[k.peerKey()]; e != nil; e = e.same {
 		if e.unsolicited && e.life == stays && (k.Interface == "" || k.Interface == e.spec.Interface) {
 			w.apply(e, e.session.Disable(w.now, packet.AdministrativelyDown), w.now)
 			w.dismiss(e)
@@ -47,7 +47,12 @@ func (w *worker) update(s Spec) error {
 	if e == nil || e.life != stays || e.unsolicited {
 		return fmt.Errorf("session %s: there is none", s.Key)
 	}
-	if s.Auth.Type == e.spec.Auth.Type && e.auth != nil {
+	if err := w.settleEcho(e, &s); err != nil {
+		return err
+	}
+	if s.Echo {
+		w.updateEcho(e, &s)
+	} else if s.Auth.Type == e.spec.Auth.Type && e.auth != nil {
 		if err := e.auth.SetKeys(s.Auth.Keys); err != nil {
 			return fmt.Errorf("session %s: %w", s.Key, err)
 		}
@@ -65,12 +70,16 @@ func (w *worker) update(s Spec) error {
 
 // create makes a session and starts it.
 func (w *worker) create(s Spec, now time.Time) (*entry, error) {
-	auth, err := s.Auth.open(now)
+	auth, err := s.auth(now)
 	if err != nil {
 		return nil, fmt.Errorf("session %s: %w", s.Key, err)
 	}
 	e := &entry{spec: s, auth: auth}
+	if err := w.settleEcho(e, &s); err != nil {
+		return nil, err
+	}
 	if !w.table.add(e) {
+		w.releaseEcho(e)
 		return nil, fmt.Errorf("session %s: there are %d already, which is the most there can be", s.Key, maxSessions)
 	}
 	w.open(e, now)
@@ -89,7 +98,7 @@ func (w *worker) configured(e *entry) {
 
 // leave lets e say AdminDown for a while, and go.
 func (w *worker) leave(e *entry, now time.Time) {
-	if w.options.Farewell < 0 {
+	if w.options.Farewell < 0 || e.spec.Echo { // whose packets nobody but us reads
 		w.dismiss(e)
 		return
 	}
@@ -116,5 +125,6 @@ func (w *worker) remove(e *entry) {
 		e.link.Close()
 	}
 	w.configured(e)
+	w.releaseEcho(e)
 	e.link, e.closed = nil, true
 }

@@ -22,6 +22,7 @@ type Snapshot struct {
 	Out         uint64         // packets that left
 	Unsent      uint64         // that could not
 	Dropped     uint64         // received for this session, but refused
+	Looped      uint64         // echo packets of the peer that were sent back
 	// AuthFailures are those of Dropped that were not authenticated as they must be.
 	AuthFailures uint64
 	// Transitions are the last 32, oldest first; the last of them has this Seq.
@@ -115,6 +116,9 @@ func (e *entry) snapshot() Snapshot {
 	s.Auth.Keys = nil // secrets stay here
 	if e.problem != nil {
 		s.Problem = e.problem.Error()
+	}
+	if e.echo != nil {
+		s.Looped = e.echo.looped
 	}
 	if e.link != nil {
 		s.Source, _ = e.link.Local()

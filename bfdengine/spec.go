@@ -2,6 +2,7 @@ package bfdengine
 
 import (
 	"cmp"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -27,6 +28,11 @@ type Key struct {
 	Local     netip.Addr // not valid: the kernel's choice
 	Interface string     // empty: the route's; of a link-local peer, its zone
 	Multihop  bool       // RFC 5883; without, the peer is a neighbor (RFC 5881)
+	// Echo is for a neighbor that does no BFD: our own packets go to it, and it
+	// sends them back because it forwards IP (RFC 9747, Unaffiliated BFD Echo).
+	// RequiredMinRx, ControlPlaneIndependent and Auth don't matter then. It needs
+	// CAP_NET_RAW.
+	Echo bool
 }
 
 // String gives the peer, and the rest as far as it is set.
@@ -34,6 +40,9 @@ func (k Key) String() string {
 	s := k.Peer.String()
 	if k.Multihop {
 		s += " (multihop)"
+	}
+	if k.Echo {
+		s += " (echo)"
 	}
 	if k.Local.IsValid() {
 		s += " from " + k.Local.String()
@@ -73,6 +82,10 @@ func (k Key) normal() (Key, error) {
 		return k, fmt.Errorf("session %s: the local address is not one of this system (leave it out for the kernel's choice)", k)
 	case k.Multihop && k.Peer.IsLinkLocalUnicast():
 		return k, fmt.Errorf("session %s: a link-local peer is not several hops away", k)
+	case k.Echo && k.Multihop:
+		return k, fmt.Errorf("session %s: %s", k, noEchoOverHops)
+	case k.Echo && (k.Local.IsLinkLocalUnicast() || k.Peer.IsLinkLocalUnicast() && !k.Local.IsValid()):
+		return k, fmt.Errorf("session %s: no neighbor forwards what is for a link-local address (give a local address that is none)", k)
 	}
 	return k, nil
 }
@@ -95,6 +108,13 @@ type Params struct {
 	// it is always 255 (RFC 5881 §5).
 	MinTTL uint8
 	Auth   Auth
+	// RequiredMinEchoRx tells a neighbor that its echo packets are sent back to it
+	// as often as that (RFC 5880 §6.8.9); 0: they are not. It needs CAP_NET_RAW.
+	RequiredMinEchoRx time.Duration
+	// EchoSource is where packets of an Echo session claim to come from, another
+	// address of this system; not valid: where they go to. In the neighbor's subnet
+	// it lets routers tell us of a shorter way, by ICMP (RFC 5881 §4).
+	EchoSource netip.Addr
 }
 
 // Auth is a session's authentication; the zero Auth is none.
@@ -124,7 +144,35 @@ func (s Spec) normal() (Spec, error) {
 		}
 		params.MinTTL = 255
 	}
-	return Spec{Key: key, Params: params}, nil
+	s = Spec{Key: key, Params: params}
+	if wrong := s.echoWrong(); wrong != "" {
+		return s, fmt.Errorf("session %s: %s", key, wrong)
+	}
+	return s, nil
+}
+
+const noEchoOverHops = "echo is for neighbors: over several hops the first would send the packets back (RFC 5883 §3)"
+
+// echoWrong says what of s does not go together with echo.
+func (s *Spec) echoWrong() string {
+	source := s.EchoSource
+	switch {
+	case s.Multihop && s.RequiredMinEchoRx > 0:
+		return noEchoOverHops
+	case !s.Echo && source.IsValid():
+		return "an echo source without echo"
+	case source.IsValid() && (source.Is4() != s.Peer.Is4() || source.IsUnspecified() || source.IsMulticast() || source.IsLinkLocalUnicast() || source.Zone() != ""):
+		return fmt.Sprintf("echo source %s (must be an address of this system, of the peer's family and not link-local)", source)
+	case !s.Echo:
+		return ""
+	case s.Passive:
+		return "an echo session begins by itself: there is no peer that could (must not be passive)"
+	case s.Auth.Type != 0:
+		return "an echo session has a key of its own, which nobody else needs (must have no authentication)"
+	case s.RequiredMinEchoRx > 0:
+		return "a neighbor without BFD sends no echo packets to send back (leave its interval out)"
+	}
+	return ""
 }
 
 func (p Params) normal() (Params, error) {
@@ -139,6 +187,9 @@ func (p Params) normal() (Params, error) {
 		if i.d < minInterval || i.d > maxInterval {
 			return p, fmt.Errorf("%s interval %v (must be %v to %v)", i.name, i.d, minInterval, maxInterval.Truncate(time.Minute))
 		}
+	}
+	if e := p.RequiredMinEchoRx; e != 0 && (e < minInterval || e > maxInterval) {
+		return p, fmt.Errorf("echo interval %v (must be %v to %v, or 0 for none)", e, minInterval, maxInterval.Truncate(time.Minute))
 	}
 	if p.CommonIntervals {
 		p.DesiredMinTx, p.RequiredMinRx = common(p.DesiredMinTx), common(p.RequiredMinRx)
@@ -165,15 +216,26 @@ func common(d time.Duration) time.Duration {
 	return d
 }
 
-func (p Params) session() session.Config {
+func (s *Spec) session() session.Config {
 	return session.Config{
-		DesiredMinTx: p.DesiredMinTx, RequiredMinRx: p.RequiredMinRx, DetectMult: p.DetectMult,
-		Passive: p.Passive, ControlPlaneIndependent: p.ControlPlaneIndependent,
+		DesiredMinTx: s.DesiredMinTx, RequiredMinRx: s.RequiredMinRx, DetectMult: s.DetectMult,
+		Passive: s.Passive, ControlPlaneIndependent: s.ControlPlaneIndependent,
+		RequiredMinEchoRx: s.RequiredMinEchoRx, Echo: s.Echo,
 	}
 }
 
 // frrEpoch is before any time at which this runs.
 const frrEpoch = 1_700_000_000
+
+// auth makes the state of a session's authentication.
+func (s *Spec) auth(now time.Time) (*packet.Auth, error) {
+	if !s.Echo {
+		return s.Auth.open(now)
+	}
+	secret := make([]byte, 20)
+	crand.Read(secret) // never fails: it would rather end the program
+	return packet.NewOwnAuth(secret, randomUint32())
+}
 
 // open makes the state of authentication. FRR may refuse a session that starts with
 // a sequence number below that of its former life (see packet.FRRHMACSHA1): there

@@ -31,9 +31,11 @@ type table struct {
 
 // A peerKey is a peer's address without its zone: packets come without.
 type peerKey struct {
-	addr     netip.Addr
-	multihop bool
+	addr           netip.Addr
+	multihop, echo bool
 }
+
+func (k Key) peerKey() peerKey { return peerKey{k.Peer.WithZone(""), k.Multihop, k.Echo} }
 
 func newTable(r *rand.Rand) table {
 	return table{rand: r, mask: r.Uint32N(maxSessions), peers: map[peerKey]*entry{}}
@@ -57,7 +59,7 @@ func (t *table) add(e *entry) bool {
 		e.discr = t.rand.Uint32()&^(maxSessions-1) | (uint32(e.slot) ^ t.mask)
 	}
 	e.port = t.takePort()
-	k := e.peerKey()
+	k := e.spec.peerKey()
 	e.same, t.peers[k] = t.peers[k], e
 	return true
 }
@@ -86,7 +88,7 @@ func (t *table) remove(e *entry) {
 	t.slots[e.slot] = nil
 	t.free = append(t.free, e.slot)
 	t.ports[e.port-packet.MinSourcePort] = false
-	k := e.peerKey()
+	k := e.spec.peerKey()
 	if t.peers[k] == e {
 		if t.peers[k] = e.same; e.same == nil {
 			delete(t.peers, k)
@@ -112,7 +114,7 @@ func (t *table) discriminator(discr uint32) *entry {
 
 // key finds the session of a normal key, or nil.
 func (t *table) key(k Key) *entry {
-	for e := t.peers[peerKey{k.Peer.WithZone(""), k.Multihop}]; e != nil; e = e.same {
+	for e := t.peers[k.peerKey()]; e != nil; e = e.same {
 		if e.spec.Key == k {
 			return e
 		}

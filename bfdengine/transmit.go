@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fiberlb/vipd/bfdengine/internal/sock"
 	"github.com/fiberlb/vipd/bfdengine/packet"
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
@@ -104,7 +105,7 @@ func (w *worker) send(o *outgoing, now time.Time) {
 		e.unsent++
 		return
 	}
-	if !o.up {
+	if !o.up || e.echo.stale(now) {
 		e.link.Refresh() // then they are few, and may be lost for want of it
 	}
 	errno := e.link.Send(o.b[:o.n])
@@ -141,10 +142,14 @@ func (w *worker) lost(e *entry, errno unix.Errno) bool {
 // open opens e's link, or says in e when to try again.
 func (w *worker) open(e *entry, now time.Time) {
 	const tries = 4 // the range is also that of other programs' short-lived sockets
-	l, index, err := w.dial(e.path())
+	dial := w.dial
+	if e.spec.Echo {
+		dial = func(p sock.Path) (link, int, error) { return w.dialEcho(p, e.spec.EchoSource) }
+	}
+	l, index, err := dial(e.path())
 	for i := 1; i < tries && errors.Is(err, unix.EADDRINUSE); i++ {
 		w.table.rebind(e)
-		l, index, err = w.dial(e.path())
+		l, index, err = dial(e.path())
 	}
 	if err == nil {
 		e.link, e.ifindex, e.problem = l, index, nil

@@ -1,8 +1,11 @@
 package bfdengine
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fiberlb/vipd/bfdengine/internal/sock"
 	"github.com/fiberlb/vipd/bfdengine/internal/wheel"
@@ -27,6 +30,7 @@ type worker struct {
 	calls   *calls
 
 	table     table
+	taps      taps         // for echo
 	wheel     *wheel.Wheel // by slot of the table
 	firstAuth *packet.Auth // of packets that ask for an unsolicited session
 	stats     counters
@@ -43,6 +47,11 @@ type worker struct {
 	// The kernel, or a test in its place.
 	clock         func() time.Time
 	dial          func(sock.Path) (l link, ifindex int, err error)
+	dialEcho      func(p sock.Path, source netip.Addr) (l link, ifindex int, err error)
+	openTap       func(v4 bool) error
+	closeTap      func(v4 bool)
+	sendBack      func(*sock.Datagram) unix.Errno
+	forwards      func(ifindex int, v4 bool) bool // does the kernel?
 	interfaceName func(index int) (string, error)
 
 	receivers []*sock.Receiver
@@ -69,6 +78,8 @@ func newWorker(o options, h *hub, c *calls) *worker {
 		},
 		moderation: moderation{window: o.window},
 	}
+	w.dialEcho, w.openTap, w.closeTap = w.tapDial, w.tapOpen, w.tapClose
+	w.sendBack, w.forwards = w.tapBack, w.tapForwards
 	// New has checked what could be wrong with it.
 	w.firstAuth, _ = o.Unsolicited.Params.Auth.open(time.Now())
 	return w
@@ -85,6 +96,9 @@ func (w *worker) close() {
 		r.Close()
 	}
 	w.waiter.Close()
+	if w.taps.lookup != nil {
+		w.taps.lookup.Close()
+	}
 }
 
 // run is the thread's life.

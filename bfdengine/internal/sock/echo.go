@@ -118,8 +118,5 @@ func (e *Echo) Local() (netip.AddrPort, error) {
 	return netip.AddrPortFrom(e.dst.Addr(), e.src.Port()), nil
 }
 
-// Source is where they claim to come from.
-func (e *Echo) Source() netip.Addr { return e.src.Addr() }
-
 // Close closes it.
 func (e *Echo) Close() { e.beside.Close() }
