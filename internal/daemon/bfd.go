@@ -21,7 +21,8 @@ import (
 const (
 	// bfdRetry is the pause before a session is added again that could not be.
 	bfdRetry = 5 * time.Second
-	// bfdLook is how often sessions are asked whether their packets leave.
+	// bfdLook is how often sessions are asked for what no transition tells:
+	// whether their packets leave, and that a peer became AdminDown.
 	bfdLook = 10 * time.Second
 	// measureWithin bounds how long the next transitions wait for the measuring
 	// of those before.
@@ -145,7 +146,7 @@ func (l *liveness) keep(ctx context.Context) error {
 		case <-look.C:
 			if l.engine.Answers(ctx) == nil {
 				l.beat.Store(time.Now().UnixNano())
-				problems = l.complain(problems)
+				problems = l.look(problems)
 			}
 			continue
 		case <-again.C:
@@ -206,11 +207,12 @@ func (l *liveness) alive() error {
 	return nil
 }
 
-// complain logs once why packets of a session don't leave, and returns what is
-// known of that now.
-func (l *liveness) complain(known map[bfdengine.Key]string) map[bfdengine.Key]string {
+// look listens to all sessions, and logs once why packets of one don't leave. It
+// returns what is known of that now.
+func (l *liveness) look(known map[bfdengine.Key]string) map[bfdengine.Key]string {
 	now := map[bfdengine.Key]string{}
 	for _, s := range l.engine.Sessions() {
+		l.listen(s)
 		if s.Problem == "" {
 			continue
 		}

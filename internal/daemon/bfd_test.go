@@ -209,8 +209,8 @@ func TestSessionThatCanNotSendIsToldOnce(t *testing.T) {
 	go func() { done <- l.engine.Run(ctx) }() // ends with ctx
 	l.want(specs)
 	l.reconcile(ctx, map[bfdengine.Key]bfdengine.Spec{}, map[bfdengine.Key]string{})
-	known := l.complain(nil)
-	l.complain(known)
+	known := l.look(nil)
+	l.look(known)
 	if told := logs.FilterMessage("bfd session can't send"); len(known) != 1 || told.Len() != 1 {
 		t.Errorf("known %v, told %v", known, told.All())
 	}

@@ -14,6 +14,7 @@ import (
 type word struct {
 	state   check.LivenessState
 	why     string
+	seq     uint64 // of the last transition
 	changed chan struct{}
 	turns   map[web.Transition]uint64
 }
@@ -54,9 +55,27 @@ func (l *liveness) say(c bfdengine.Change) {
 	if c.RemoteAdmin {
 		why += " (AdminDown)"
 	}
+	w.turns[web.Transition{From: c.From.String(), To: c.To.String()}]++
+	w.seq = c.Seq
+	w.turn(state, why)
+}
+
+func (w *word) turn(state check.LivenessState, why string) {
 	close(w.changed)
 	w.state, w.why, w.changed = state, why, make(chan struct{})
-	w.turns[web.Transition{From: c.From.String(), To: c.To.String()}]++
+}
+
+// listen takes in what no transition tells: that the peer of a session that has
+// failed says AdminDown, a host that was restarted without BFD's service, say.
+func (l *liveness) listen(s bfdengine.Snapshot) {
+	if s.RemoteDiscr == 0 || s.RemoteState != packet.AdminDown {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w, ok := l.words[s.Key]; ok && w.state == check.Failed && w.seq == s.Seq {
+		w.turn(check.Closed, "the other side is AdminDown")
+	}
 }
 
 // transitions tells how often each session changed its state.

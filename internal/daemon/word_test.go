@@ -54,6 +54,35 @@ func TestWordOfASession(t *testing.T) {
 	}
 }
 
+// A session that is Down already makes no transition of the peer's AdminDown. The
+// backend's own check must have its say again (RFC 5882 §4.2).
+func TestFailureEndsWithThePeersAdminDown(t *testing.T) {
+	l := newLiveness(zap.NewNop())
+	key := bfdengine.Key{Peer: netip.MustParseAddr("10.0.0.1")}
+	l.want(map[bfdengine.Key]bfdengine.Spec{key: {Key: key}})
+	read := l.reader(key)
+	l.say(bfdengine.Change{Key: key, Seq: 2, Event: session.Event{From: packet.Up, To: packet.Down}})
+	s := bfdengine.Snapshot{Spec: bfdengine.Spec{Key: key}, Seq: 2}
+	s.RemoteDiscr, s.RemoteState = 7, packet.Down
+	for _, c := range []struct {
+		rule  string
+		heard func()
+		want  check.LivenessState
+	}{
+		{"the peer is Down", func() {}, check.Failed},
+		{"it is not heard", func() { s.RemoteDiscr, s.RemoteState = 0, packet.AdminDown }, check.Failed},
+		{"it was so before the failure", func() { s.RemoteDiscr, s.Seq = 7, 1 }, check.Failed},
+		{"it is AdminDown", func() { s.Seq = 2 }, check.Closed},
+	} {
+		before := read()
+		c.heard()
+		l.listen(s)
+		if have := read(); have.State != c.want || (have.Changed != before.Changed) != (c.want == check.Closed) {
+			t.Errorf("%s: have %+v", c.rule, have)
+		}
+	}
+}
+
 func TestLabelsTellSessionsApart(t *testing.T) {
 	peer, local := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.9")
 	var sessions []bfdengine.Snapshot
