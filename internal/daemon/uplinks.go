@@ -34,6 +34,7 @@ type uplinks struct {
 	peer   func(bfdengine.Key) (bfdengine.Snapshot, bool)
 	report func(context.Context, healthloop.Uplinks) error // the health loop
 	wake   chan struct{}
+	rivals map[netip.Addr]bool // that were told of; Run's goroutine has it
 
 	mu        sync.Mutex
 	set       *uplink.Set
@@ -48,7 +49,7 @@ func newUplinks(log *zap.Logger, failed []netip.Addr) *uplinks {
 	return &uplinks{
 		log: log, hold: func(netip.Addr, bgpclient.Hold) {}, holds: func() []bgpclient.HoldStatus { return nil },
 		seen: func() []bgpclient.NeighborState { return nil },
-		wake: make(chan struct{}, 1), set: uplink.NewSet(failed), lost: map[netip.Addr]bool{},
+		wake: make(chan struct{}, 1), set: uplink.NewSet(failed), lost: map[netip.Addr]bool{}, rivals: map[netip.Addr]bool{},
 	}
 }
 
@@ -187,6 +188,7 @@ func (u *uplinks) look() (healthloop.Uplinks, time.Time) {
 	view := map[netip.Addr]uplink.BGP{}
 	for _, n := range u.seen() {
 		view[n.Address] = uplink.BGP{Established: n.State == bgpclient.Established, Since: n.Since}
+		u.rival(n)
 	}
 	for _, h := range u.holds() {
 		view[h.Address] = uplink.BGP{
@@ -202,6 +204,22 @@ func (u *uplinks) look() (healthloop.Uplinks, time.Time) {
 	}
 	u.step(now)
 	return u.count, u.next
+}
+
+// rival tells of a speaker that runs BFD with a neighbor, too: both would be on
+// the same port, and the router would see two sessions that it takes for one.
+func (u *uplinks) rival(n bgpclient.NeighborState) {
+	if !n.BFD || u.rivals[n.Address] {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, a := range u.neighbors {
+		if a == n.Address {
+			u.rivals[a] = true // once
+			u.log.Error("the speaker runs BFD with this neighbor, and so does vipd: take it out of one of them", zap.Stringer("neighbor", a))
+		}
+	}
 }
 
 // askPeers takes in what the sessions know of the other side. An engine that

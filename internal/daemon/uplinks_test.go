@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/bfdengine/packet"
@@ -108,6 +109,24 @@ func TestWhatHasEndedHoldsNothing(t *testing.T) {
 	u.changed(turns(keyA, packet.Up, packet.Down, packet.Up)[2:])
 	if h := held[routerA]; h.Disable {
 		t.Errorf("have %+v, though it recovered in time", h)
+	}
+}
+
+// GoBGP has a small BFD of its own since 4.6.
+func TestSpeakersOwnBFDIsToldOnce(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	u, _ := following(config.NeighborBFD{OnDown: config.OnBFDDownDisable})
+	u.log = zap.New(core)
+	u.seen = func() (out []bgpclient.NeighborState) {
+		for _, a := range []netip.Addr{routerA, routerA.Next()} {
+			out = append(out, bgpclient.NeighborState{Neighbor: bgpclient.Neighbor{Address: a}, BFD: true})
+		}
+		return out
+	}
+	u.look()
+	u.look()
+	if all := logs.All(); len(all) != 1 || all[0].ContextMap()["neighbor"] != routerA.String() {
+		t.Errorf("told %v", all)
 	}
 }
 
