@@ -134,22 +134,6 @@ func TestAFirstPacketGoesToTheMostExactSession(t *testing.T) {
 	}
 }
 
-// RFC 5880 §6.8.6: whatever is refused does not count as a sign of life (T34).
-func TestRefusedPacketsDoNotKeepASessionUp(t *testing.T) {
-	r := newRig(t, Options{})
-	e := r.want(hundred("192.0.2.2"))
-	r.up(e)
-	for range 29 {
-		r.pass(10 * time.Millisecond)
-		p := r.from(e, packet.Up)
-		p.TTL = 254
-		r.receiveAll(p)
-	}
-	r.wantState(e, packet.Up)
-	r.pass(10 * time.Millisecond)
-	r.wantState(e, packet.Down)
-}
-
 // T60: RFC 5881 §4 on ports.
 func TestSourcePortsAreUniqueAndStay(t *testing.T) {
 	r := newRig(t, Options{})
