@@ -23,11 +23,15 @@ func bfdOptions(b config.BFD) bfdengine.Options {
 	return o
 }
 
+func sessionKey(k config.BFDKey) bfdengine.Key {
+	return bfdengine.Key{Peer: k.Peer, Local: k.Local, Interface: k.Interface, Multihop: k.Multihop}
+}
+
 // specsOf makes the engine's sessions of the configuration's.
 func specsOf(cfg *config.Config) map[bfdengine.Key]bfdengine.Spec {
 	specs := make(map[bfdengine.Key]bfdengine.Spec, len(cfg.BFD.Sessions))
 	for _, s := range cfg.BFD.Sessions {
-		key := bfdengine.Key(s.BFDKey)
+		key := sessionKey(s.BFDKey)
 		specs[key] = bfdengine.Spec{Key: key, Params: paramsOf(s.Profile, s.Multihop)}
 	}
 	// BFD with a neighbor goes on while a gobgpd beside us restarts: then its
@@ -35,7 +39,7 @@ func specsOf(cfg *config.Config) map[bfdengine.Key]bfdengine.Spec {
 	// (RFC 5882 §4.3.1). An embedded speaker ends with its BFD.
 	for _, n := range cfg.BGP.Neighbors {
 		if n.BFD != nil && cfg.BGP.Speaker == config.SpeakerGoBGP {
-			spec := specs[bfdengine.Key(n.BFD.BFDKey)]
+			spec := specs[sessionKey(n.BFD.BFDKey)]
 			spec.ControlPlaneIndependent = true
 			specs[spec.Key] = spec
 		}

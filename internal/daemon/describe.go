@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
@@ -78,7 +77,7 @@ func describeSession(w io.Writer, s config.BFDSession) {
 		auth = p.Auth.Type
 	}
 	fmt.Fprintf(w, "bfd session %s profile %s: tx %s, rx %s, multiplier %d, %s%s\n",
-		bfdengine.Key(s.BFDKey), p.Name, p.TX, p.RX, p.Multiplier, auth, role)
+		sessionKey(s.BFDKey), p.Name, p.TX, p.RX, p.Multiplier, auth, role)
 }
 
 func describeVIP(w io.Writer, v config.VIP) {

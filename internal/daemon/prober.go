@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/healthloop/check"
 	"github.com/fiberlb/vipd/internal/config"
@@ -55,7 +54,7 @@ func (p probers) spec(b config.Backend) (check.Spec, string, error) {
 		ExpectBody: c.ExpectBody, ExpectBodyRE: c.ExpectBodyRE, FollowRedirects: c.FollowRedirect,
 	}
 	if b.BFD != (config.BFDKey{}) {
-		spec.Liveness = p.live.reader(bfdengine.Key(b.BFD))
+		spec.Liveness = p.live.reader(sessionKey(b.BFD))
 	}
 	for _, h := range c.Headers {
 		spec.Headers = append(spec.Headers, check.Header(h))

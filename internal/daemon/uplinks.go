@@ -64,7 +64,7 @@ func (u *uplinks) configure(neighbors []config.Neighbor) {
 			u.unwatched++
 			continue
 		}
-		u.neighbors[bfdengine.Key(n.BFD.BFDKey)] = n.Address
+		u.neighbors[sessionKey(n.BFD.BFDKey)] = n.Address
 		all[n.Address] = uplinkOf(*n.BFD)
 	}
 	now := time.Now()
@@ -78,7 +78,7 @@ func uplinkOf(b config.NeighborBFD) uplink.Config {
 		config.OnBFDDownDisable: uplink.Disable, config.OnBFDDownWithdraw: uplink.Withdraw, config.OnBFDDownNone: uplink.Ignore,
 	}
 	c := uplink.Config{
-		Session: bfdengine.Key(b.BFDKey).String(), OnDown: reactions[b.OnDown], HoldUp: b.HoldUp, HoldUpMax: b.HoldUpMax,
+		Session: sessionKey(b.BFDKey).String(), OnDown: reactions[b.OnDown], HoldUp: b.HoldUp, HoldUpMax: b.HoldUpMax,
 	}
 	if b.Strict {
 		c.Strict = b.StrictLimit

@@ -42,7 +42,7 @@ func TestNeighborsWithoutBFDCountAsAlive(t *testing.T) {
 func following(b config.NeighborBFD) (*uplinks, map[netip.Addr]bgpclient.Hold) {
 	u, held := newUplinks(zap.NewNop(), nil), map[netip.Addr]bgpclient.Hold{}
 	u.hold = func(a netip.Addr, h bgpclient.Hold) { held[a] = h }
-	b.BFDKey = config.BFDKey(keyA)
+	b.BFDKey = config.BFDKey{Peer: routerA}
 	u.configure([]config.Neighbor{{Address: routerA, BFD: &b}})
 	return u, held
 }
