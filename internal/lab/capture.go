@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -76,4 +77,30 @@ func (c *Capture) Packets(match string, fields ...string) (packets []Packet) {
 		packets = append(packets, Packet{time.Unix(s, n), values[1:]})
 	}
 	return packets
+}
+
+// First returns when the first packet came that matches, after a time.
+func (c *Capture) First(match string, after time.Time) (time.Time, error) {
+	c.host.lab.Helper()
+	for _, p := range c.Packets(match) {
+		if p.At.After(after) {
+			return p.At, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s: no packet after %s that matches %s", c.host.Name, after.Format(time.StampMicro), match)
+}
+
+// Last returns when the last packet came that matches, before a time.
+func (c *Capture) Last(match string, before time.Time) (at time.Time, err error) {
+	c.host.lab.Helper()
+	for _, p := range c.Packets(match) {
+		if !p.At.Before(before) {
+			break
+		}
+		at = p.At
+	}
+	if at.IsZero() {
+		return at, fmt.Errorf("%s: no packet before %s that matches %s", c.host.Name, before.Format(time.StampMicro), match)
+	}
+	return at, nil
 }

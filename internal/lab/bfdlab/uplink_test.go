@@ -32,7 +32,7 @@ func TestNodeLeavesTheRouter(t *testing.T) {
 	})
 	wire.End()
 	for i, a := range n1.Addresses() {
-		last, told := farewell(t, wire, n1.Link.B, a, began)
+		last, told := silence(t, wire, n1.Link.B, a, began)
 		t.Logf("family %d: the router's last packet came %s after the freeze, BGP's end %s after that",
 			i, last.Sub(began).Round(time.Millisecond), told.Sub(last).Round(time.Millisecond))
 		if late := told.Sub(last) - quick().Detection(); late < 0 || late > slack {
@@ -41,29 +41,22 @@ func TestNodeLeavesTheRouter(t *testing.T) {
 	}
 }
 
-// farewell returns when a router's last BFD packet before its silence passed, and
-// the node ended its BGP session after it.
-func farewell(t *testing.T, wire *lab.Capture, router lab.End, node netip.Addr, frozen time.Time) (last, told time.Time) {
+// silence returns when a router's last BFD packet passed before a node ended its
+// BGP session with it, and when that was.
+func silence(t *testing.T, wire *lab.Capture, router lab.End, node netip.Addr, frozen time.Time) (last, ended time.Time) {
 	t.Helper()
 	from, ip := router.V4, "ip"
 	if node.Is6() {
 		from, ip = router.V6, "ipv6"
 	}
-	for _, p := range wire.Packets(fmt.Sprintf("(bgp.type == 3 || tcp.flags.fin == 1 || tcp.flags.reset == 1) && %s.src == %s", ip, node)) {
-		if p.At.After(frozen) {
-			told = p.At
-			break
-		}
+	ended, err := wire.First(fmt.Sprintf("(bgp.type == 3 || tcp.flags.fin == 1 || tcp.flags.reset == 1) && %s.src == %s", ip, node), frozen)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, p := range wire.Packets(fmt.Sprintf("bfd && %s.src == %s", ip, from)) {
-		if p.At.Before(told) {
-			last = p.At
-		}
+	if last, err = wire.Last(fmt.Sprintf("bfd && %s.src == %s", ip, from), ended); err != nil {
+		t.Fatal(err)
 	}
-	if last.IsZero() || told.IsZero() {
-		t.Fatalf("%s: no end of BGP on the wire (%s), or no BFD (%s)", node, told, last)
-	}
-	return last, told
+	return last, ended
 }
 
 // Every uplink is lost, but BGP is to stay. The VIPs are withdrawn, or kept, as
