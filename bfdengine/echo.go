@@ -108,8 +108,8 @@ func (w *worker) echoed(d *sock.Datagram) {
 // source port" (RFC 9747 §2); but My Discriminator is ours too, and always there.
 func (w *worker) own(d *sock.Datagram) (packet.Control, *entry, packet.Reason) {
 	c, reason := packet.Parse(d.Payload)
-	if reason != packet.None {
-		return c, nil, reason
+	if reason != packet.None { // it never left here
+		return c, nil, packet.EchoRefused
 	}
 	e := w.table.discriminator(c.MyDiscr)
 	if e == nil || !e.spec.Echo || e.link == nil {
