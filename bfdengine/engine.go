@@ -128,6 +128,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.worker.stop.Store(true)
 		e.calls.poke()
 	})()
+	// The worker keeps one for itself nearly all of the time (see sock.Waiter).
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	defer func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1) }()
 	done := make(chan error)
 	go func() { // until the worker has finished
 		// Never unlocked: Go ends the thread with the goroutine, and nobody
