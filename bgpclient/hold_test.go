@@ -66,6 +66,21 @@ func TestManagedNeighborIsNotAddedWhileHeld(t *testing.T) {
 	})
 }
 
+// A speaker that makes a changed neighbor anew has it enabled then.
+func TestChangedNeighborStaysHeld(t *testing.T) {
+	held1(t, func(t *testing.T, f *fakeSpeaker) {
+		changed := neighbor(1)
+		r := holding(t, f, Options{}, func(r *Reconciler) { r.Manage(management(changed)) })
+		r.Hold(one, down)
+		wait(time.Second)
+		wantAdmin(t, f, true, "Disable")
+		changed.HoldTime = 30 * time.Second
+		r.Manage(management(changed))
+		wait(lookSlow)
+		wantAdmin(t, f, true, "Disable", "Disable")
+	})
+}
+
 func TestWithheldNeighborIsRejectedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeSpeaker(testOwner)

@@ -128,6 +128,7 @@ func (l *lane) changeNeighbor(ctx context.Context, c NeighborChange) error {
 		l.pushed[addr] = c.Neighbor
 	}
 	log.Info("neighbor configured")
+	wake(l.holds.wake) // a speaker may make it anew, and enabled
 	return nil
 }
 
