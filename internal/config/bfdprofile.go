@@ -186,7 +186,7 @@ func (c *checker) neighborBFD(at string, n *rawNeighbor) *NeighborBFD {
 	if c.given(join(at, "bfd_strict_limit")) && !raw.BFDStrict {
 		c.errorf(join(at, "bfd_strict_limit"), "has no effect without bfd_strict: true (write that, or remove this)")
 	}
-	if b.OnDown == OnBFDDownDisable && c.doc.StateDir == "" && c.bgp.Speaker == SpeakerGoBGP {
+	if (b.OnDown == OnBFDDownDisable || b.Strict) && c.doc.StateDir == "" && c.bgp.Speaker == SpeakerGoBGP {
 		c.warnf(join(at, "bfd"), "may disable this neighbor, which stays so if vipd crashes then: nothing remembers it (set state_dir)")
 	}
 	c.session(join(at, "bfd"), b.BFDKey, raw.BFD)
