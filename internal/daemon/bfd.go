@@ -45,8 +45,8 @@ type liveness struct {
 	opened chan struct{}     // closed once the engine listens
 	engine *bfdengine.Engine // nil before
 	wanted atomic.Pointer[map[bfdengine.Key]bfdengine.Spec]
-	wake   chan struct{} // keep
-	beat   atomic.Int64  // unix nanoseconds of when the engine last answered; 0: it need not yet
+	wake   chan struct{}             // keep
+	beat   atomic.Pointer[time.Time] // when the engine last answered; nil: it need not yet
 
 	// mu guards words: follow writes them, probes read them.
 	mu    sync.Mutex
@@ -122,7 +122,7 @@ func (l *liveness) Run(ctx context.Context) error {
 	}
 	changes := l.engine.Subscribe()
 	defer changes.Close()
-	l.beat.Store(time.Now().UnixNano())
+	l.answered()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.engine.Run(ctx) })
 	group.Go(func() error { return l.keep(ctx) })
@@ -145,7 +145,7 @@ func (l *liveness) keep(ctx context.Context) error {
 			return nil
 		case <-look.C:
 			if l.engine.Answers(ctx) == nil {
-				l.beat.Store(time.Now().UnixNano())
+				l.answered()
 				problems = l.look(problems)
 			}
 			continue
@@ -201,10 +201,15 @@ func (l *liveness) reconcile(ctx context.Context, have map[bfdengine.Key]bfdengi
 // alive is nil while the engine answers.
 func (l *liveness) alive() error {
 	last := l.beat.Load()
-	if age := time.Since(time.Unix(0, last)); last != 0 && age > bfdBeat {
-		return fmt.Errorf("the bfd engine has stood for %s", age.Round(time.Second))
+	if last == nil || time.Since(*last) <= bfdBeat {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the bfd engine has stood for %s", time.Since(*last).Round(time.Second))
+}
+
+func (l *liveness) answered() {
+	now := time.Now()
+	l.beat.Store(&now)
 }
 
 // look listens to all sessions, and logs once why packets of one don't leave. It

@@ -187,11 +187,12 @@ func TestEngineThatStandsIsNotAlive(t *testing.T) {
 	if err := l.alive(); err != nil {
 		t.Errorf("nothing runs: %v", err)
 	}
-	l.beat.Store(time.Now().UnixNano())
+	l.answered()
 	if err := l.alive(); err != nil {
 		t.Error(err)
 	}
-	l.beat.Store(time.Now().Add(-bfdBeat - time.Second).UnixNano())
+	old := time.Now().Add(-bfdBeat - time.Second)
+	l.beat.Store(&old)
 	if err := l.alive(); err == nil {
 		t.Error("stands, and nobody is told")
 	}
