@@ -93,30 +93,50 @@ func (h *Host) Watch(label string) *Watch {
 	return w
 }
 
-// Deleted returns the routes and next hops that were taken away since.
+// replacing is how long FRR may be without a route that it replaces: it can't
+// do that to an IPv6 route in one step, as it can to an IPv4 one.
+const replacing = 20 * time.Millisecond
+
+// Deleted returns the routes and next hops that were taken away since, but not
+// those that FRR put back at once.
 func (w *Watch) Deleted() (lines []string) {
-	for line := range strings.Lines(w.monitor.Log()) {
-		if strings.Contains(line, "Deleted") && !strings.Contains(line, probe) {
+	log := slices.Collect(strings.Lines(w.monitor.Log()))
+	for i, line := range log {
+		at, what, err := event(line)
+		gone, ok := strings.CutPrefix(what, "Deleted ")
+		if err != nil || !ok || strings.Contains(gone, probe) {
+			continue
+		}
+		dst, _, _ := strings.Cut(gone, " ")
+		if !strings.Contains(dst, ":") || !slices.ContainsFunc(log[i+1:], func(later string) bool {
+			again, what, err := event(later)
+			return err == nil && strings.HasPrefix(what, dst+" ") && again.Sub(at) <= replacing
+		}) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
 	return lines
 }
 
+// event reads a line of ip monitor: "[2026-11-21T16:21:09.032206] Deleted …".
+func event(line string) (at time.Time, what string, err error) {
+	stamp, what, ok := strings.Cut(strings.TrimPrefix(line, "["), "]")
+	if !ok {
+		return time.Time{}, "", fmt.Errorf("ip monitor: %q", line)
+	}
+	if at, err = time.ParseInLocation("2006-01-02T15:04:05.999999", stamp, time.Local); err != nil {
+		return time.Time{}, "", fmt.Errorf("ip monitor: %w", err)
+	}
+	return at, strings.TrimSpace(what), nil
+}
+
 // Changed returns when the routes to a prefix were first changed or taken away
 // after a time.
 func (w *Watch) Changed(p netip.Prefix, since time.Time) (time.Time, error) {
-	dst := " " + strings.TrimSuffix(strings.TrimSuffix(p.String(), "/32"), "/128") + " "
+	dst := strings.TrimSuffix(strings.TrimSuffix(p.String(), "/32"), "/128") + " "
 	for line := range strings.Lines(w.monitor.Log()) {
-		stamp, rest, ok := strings.Cut(strings.TrimPrefix(line, "["), "]")
-		if !ok || !strings.Contains(rest, dst) {
-			continue
-		}
-		at, err := time.ParseInLocation("2006-01-02T15:04:05.999999", stamp, time.Local)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("ip monitor: %w", err)
-		}
-		if at.After(since) {
+		at, what, err := event(line)
+		if err == nil && strings.HasPrefix(strings.TrimPrefix(what, "Deleted "), dst) && at.After(since) {
 			return at, nil
 		}
 	}

@@ -2,9 +2,11 @@ package lab
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -114,4 +116,23 @@ func TestOutageIsBetweenGoodAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FRR replaces an IPv6 route by taking it away first. That is no withdrawal, but
+// one that stays away for longer is.
+func TestARouteReplacedAtOnceIsNotDeleted(t *testing.T) {
+	l := New(t)
+	h := l.Host("router")
+	w := h.Watch("monitor")
+	vip, gone := "2001:db8:1::10", "2001:db8:1::11"
+	for _, p := range []string{vip, gone} {
+		h.Run("ip", "route", "add", p, "dev", "lo")
+	}
+	h.Run("ip", "-6", "-batch", h.write("batch", "route del "+vip+"\nroute add "+vip+" dev lo\nroute del "+gone+"\n"))
+	l.Within(limit, "the other one is gone", func() error {
+		if d := w.Deleted(); len(d) != 1 || !strings.Contains(d[0], gone) {
+			return fmt.Errorf("%q", d)
+		}
+		return nil
+	})
 }
