@@ -31,13 +31,18 @@ type echo struct {
 
 const refreshEvery = time.Second
 
-// stale reports whether a link must be refreshed though the session is up: the
-// neighbor may have another hardware address by now.
-func (e *echo) stale(now time.Time) bool {
-	if e == nil || now.Sub(e.refreshed) < refreshEvery {
+// stale reports whether e's link must be refreshed though the session is up: the
+// neighbor may have another hardware address by now, above all if a packet did not
+// come back.
+func (e *entry) stale(now time.Time) bool {
+	if !e.spec.Echo {
 		return false
 	}
-	e.refreshed = now
+	v := e.session.View()
+	if now.Sub(e.echo.refreshed) < refreshEvery && now.Sub(v.Heard) < v.TxInterval*3/2 {
+		return false
+	}
+	e.echo.refreshed = now
 	return true
 }
 

@@ -105,7 +105,7 @@ func (w *worker) send(o *outgoing, now time.Time) {
 		e.unsent++
 		return
 	}
-	if !o.up || e.echo.stale(now) {
+	if !o.up || e.stale(now) {
 		e.link.Refresh() // then they are few, and may be lost for want of it
 	}
 	errno := e.link.Send(o.b[:o.n])

@@ -78,13 +78,17 @@ func (l *Lookup) Route(peer, local netip.Addr, ifindex int) (out int, gateway bo
 const (
 	netconfIfindex    = 1
 	netconfForwarding = 2
+	netconfAll        = -1 // in place of an interface
 )
 
-// Forwards reports whether the kernel forwards what comes in at an interface.
+// Forwards reports whether the kernel forwards what comes in at an interface. For
+// IPv6 that is one switch for all of them.
 func (l *Lookup) Forwards(ifindex int, v4 bool) bool {
 	head := [4]byte{unix.AF_INET6}
 	if v4 {
 		head[0] = unix.AF_INET
+	} else {
+		ifindex = netconfAll
 	}
 	b := l.begin(unix.RTM_GETNETCONF, head[:])
 	b = attribute(b, netconfIfindex, binary.NativeEndian.AppendUint32(nil, uint32(ifindex)))

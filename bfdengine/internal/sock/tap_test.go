@@ -143,6 +143,18 @@ func TestLookupKnowsTheTables(t *testing.T) {
 	if _, _, errno := l.Route(netip.MustParseAddr("192.0.2.1"), netip.Addr{}, 0); errno != unix.ENETUNREACH {
 		t.Errorf("no route: %v", errno)
 	}
+	for _, on := range []string{"0", "1"} {
+		for _, name := range []string{"ipv4/conf/lo/forwarding", "ipv6/conf/all/forwarding"} {
+			if err := os.WriteFile("/proc/sys/net/"+name, []byte(on), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, v4 := range []bool{true, false} {
+			if got := l.Forwards(1, v4); got != (on == "1") {
+				t.Errorf("forwarding is %s, for IPv4 %t: %t", on, v4, got)
+			}
+		}
+	}
 	if _, _, errno := l.Neighbor(1, netip.MustParseAddr("192.0.2.1")); errno != unix.ENOENT {
 		t.Errorf("no neighbor: %v", errno)
 	}
