@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -169,6 +170,7 @@ type world struct {
 type truth struct {
 	peer
 	life       uint32
+	session    int
 	queue      []Change // not told yet
 	failed     bool     // and not ended by anything but an Up
 	everUp     bool
@@ -221,8 +223,10 @@ func (w *world) deliver(t testing.TB, i int) {
 			c.Missed = uint64(lost)
 			p.queue = p.queue[lost:]
 		}
+		m := w.s.by[router(i)]
+		known := m.life == c.Life && m.seq >= c.Seq // to be up again, from the session itself
 		w.s.Change(router(i), c)
-		if c.From == packet.Up && !c.RemoteAdmin && c.To == packet.Down {
+		if !known && c.From == packet.Up && !c.RemoteAdmin && c.To == packet.Down {
 			if v, _ := w.s.by[router(i)].Verdict(w.now); !v.Disable || v.Alive {
 				t.Fatalf("a Down was not acted on: %+v", w.s.by[router(i)])
 			}
@@ -259,6 +263,32 @@ func (w *world) act(i int) {
 	w.s.Speaker(router(i), BGP{Established: p.established, Since: p.since, Held: p.held}, w.now)
 }
 
+// reload may have a neighbor follow another session, which was there before or
+// is new.
+func (w *world) reload(t testing.TB, i int, pick byte) {
+	w.deliver(t, i)
+	if p := &w.peers[i]; pick%3 > 0 {
+		p.session, p.life, p.queue, p.admin = p.session+1, p.life+1, nil, false
+		p.failed = p.failed && p.state != packet.Up
+		p.peer = peer{state: packet.Down}
+		if pick%3 == 1 {
+			p.peer, p.everUp, p.failed = peer{state: packet.Up, seq: uint64(pick)}, true, false
+		}
+	}
+	all := map[netip.Addr]Config{}
+	for i, p := range w.peers {
+		cfg := usual
+		cfg.Session = fmt.Sprint(p.session)
+		all[router(i)] = cfg
+	}
+	w.s.Configure(w.now, all)
+}
+
+func (w *world) ask(i int, heard bool) {
+	p := w.peers[i]
+	w.s.Peer(router(i), Peer{Life: p.life, Seq: p.seq, Up: p.state == packet.Up, Since: w.now, Heard: heard, Admin: p.admin})
+}
+
 // run plays inputs, two bytes each, and then lets all be quiet.
 func run(t testing.TB, inputs []byte) {
 	w := &world{now: time.Unix(1e9, 0), peers: make([]truth, 3), seen: make([]Verdict, 3)}
@@ -293,11 +323,9 @@ func run(t testing.TB, inputs []byte) {
 			if pick%3 > 0 {
 				w.deliver(t, i)
 			}
-			w.s.Peer(router(i), Peer{
-				Life: p.life, Seq: p.seq, Up: p.state == packet.Up, Since: w.now, Heard: pick%2 == 0, Admin: p.admin,
-			})
+			w.ask(i, pick%2 == 0)
 		default:
-			w.s.Configure(w.now, map[netip.Addr]Config{router(0): usual, router(1): usual, router(2): usual})
+			w.reload(t, i, pick)
 		}
 		if inputs[0]&15 != 6 {
 			w.advance(t)
@@ -305,6 +333,7 @@ func run(t testing.TB, inputs []byte) {
 	}
 	for i := range w.peers {
 		w.deliver(t, i)
+		w.ask(i, w.peers[i].admin)
 	}
 	for range 3 {
 		w.advance(t)
