@@ -148,11 +148,17 @@ func of(v4 bool) int {
 	return 1
 }
 
-func (w *worker) tapOpen(v4 bool) (err error) {
+// tables are the kernel's, opened for the first who asks.
+func (w *worker) tables() (_ *sock.Lookup, err error) {
 	if w.taps.lookup == nil {
-		if w.taps.lookup, err = sock.NewLookup(); err != nil {
-			return err
-		}
+		w.taps.lookup, err = sock.NewLookup()
+	}
+	return w.taps.lookup, err
+}
+
+func (w *worker) tapOpen(v4 bool) error {
+	if _, err := w.tables(); err != nil {
+		return err
 	}
 	r, err := sock.Tap(v4, packet.PortEcho)
 	if err != nil {
@@ -195,8 +201,9 @@ func (w *worker) tapForwards(ifindex int, v4 bool) bool {
 	return w.taps.lookup.Forwards(ifindex, v4)
 }
 
-// tryTap is nil if this process may have a tap.
-func tryTap() error {
+// TryEcho is nil if this process may have sessions with echo: else Add refuses
+// them, and it says why.
+func TryEcho() error {
 	r, err := sock.Tap(true, packet.PortEcho)
 	if err != nil {
 		return tapError(err)

@@ -104,7 +104,7 @@ func (e *Engine) Listen() error {
 	}
 	if u := e.options.Unsolicited; len(u.Prefixes) > 0 && u.Params.RequiredMinEchoRx > 0 {
 		// Nobody would be told once a peer asks.
-		if err := tryTap(); err != nil {
+		if err := TryEcho(); err != nil {
 			return undo(fmt.Errorf("bfd engine: unsolicited sessions: %w", err))
 		}
 	}

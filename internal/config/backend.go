@@ -63,7 +63,7 @@ func (c *checker) backendSession(at, address string, check Check) BFDKey {
 		c.errorf(at, "is a name, but check %q looks at a BFD session, which is with an address (write the backend's IP address)", check.Name)
 		return BFDKey{}
 	}
-	key := bfdKey(peer, raw.Local, raw.Interface, raw.Multihop)
+	key := c.bfdKey(peer, raw.Local, raw.Interface, raw.Multihop, raw.Profile)
 	c.session(at, key, raw.Profile)
 	return key
 }

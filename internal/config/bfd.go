@@ -40,16 +40,18 @@ type BFDKey struct {
 	Peer, Local netip.Addr // Local is invalid for the kernel's choice
 	Interface   string
 	Multihop    bool
+	Echo        bool // the peer sends our own packets back (RFC 9747)
 }
 
-func bfdKey(peer, local netip.Addr, link string, multihop bool) BFDKey {
+// bfdKey is the key of a session by a profile.
+func (c *checker) bfdKey(peer, local netip.Addr, link string, multihop bool, profile string) BFDKey {
 	if peer.Is6() && peer.IsLinkLocalUnicast() {
 		link = cmp.Or(link, peer.Zone())
 		if peer.Zone() == "" {
 			peer = peer.WithZone(link)
 		}
 	}
-	return BFDKey{peer, local.WithZone(""), link, multihop}
+	return BFDKey{peer, local.WithZone(""), link, multihop, c.profiles[profile].Echo}
 }
 
 // A BFDSession is a session with its parameters.
@@ -86,7 +88,7 @@ type bfdUse struct {
 
 // session notes that a session is wanted at a place. Many may want the same one.
 func (c *checker) session(at string, key BFDKey, profile string) {
-	if !c.profileKnown(at, profile) || !c.sessionKey(at, key) {
+	if !c.profileKnown(at, profile) || !c.sessionKey(at, key) || !c.echoKey(at, key, c.profiles[profile]) {
 		return
 	}
 	use, there := c.sessions[key]
@@ -118,7 +120,7 @@ func (c *checker) sessionKey(at string, k BFDKey) bool {
 		wrong = fmt.Sprintf("is for %s, but on interface %s (write one of them)", k.Peer, k.Interface)
 	case k.Multihop && k.Peer.IsLinkLocalUnicast():
 		wrong = fmt.Sprintf("is multihop, but %s is link-local (write multihop: false)", k.Peer)
-	case !c.heard(k):
+	case !k.Echo && !c.heard(k):
 		wrong = fmt.Sprintf("is with %s, but no address of bfd.listen hears its packets (add one there)", cmp.Or(k.Local, k.Peer))
 	}
 	if wrong != "" {
@@ -160,7 +162,7 @@ func (c *checker) bfd() BFD {
 	for i, s := range raw.Sessions {
 		at := item("bfd.sessions", i)
 		c.interfaceName(join(at, "interface"), s.Interface)
-		c.session(at, bfdKey(s.Peer, s.Local, s.Interface, s.Multihop), s.Profile)
+		c.session(at, c.bfdKey(s.Peer, s.Local, s.Interface, s.Multihop, s.Profile), s.Profile)
 	}
 	if raw.Scheduling.RealtimePriority == 0 {
 		c.tooQuick()
@@ -200,7 +202,11 @@ func (c *checker) ambiguous() {
 	byPeer := map[netip.Addr][]BFDKey{}
 	for _, k := range c.sessionKeys() {
 		for _, o := range byPeer[k.Peer.WithZone("")] {
-			if k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.Interface, o.Interface) {
+			if k.Echo != o.Echo {
+				c.conflictf(c.sessions[k].at, c.sessions[o].at, "the session with %s is there both with echo and without (one is enough, RFC 9747 §4), which is", k.Peer)
+				continue
+			}
+			if !k.Echo && k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.Interface, o.Interface) {
 				c.conflictf(c.sessions[k].at, c.sessions[o].at,
 					"the session with %s can't be told from another with it (give both a local address, or neither), which is", k.Peer)
 			}
@@ -217,7 +223,7 @@ func either[T comparable](a, b T) bool {
 
 func (c *checker) sessionKeys() []BFDKey {
 	return slices.SortedFunc(maps.Keys(c.sessions), func(a, b BFDKey) int {
-		return cmp.Or(a.Peer.Compare(b.Peer), a.Local.Compare(b.Local), cmp.Compare(a.Interface, b.Interface), boolCompare(a.Multihop, b.Multihop))
+		return cmp.Or(a.Peer.Compare(b.Peer), a.Local.Compare(b.Local), cmp.Compare(a.Interface, b.Interface), boolCompare(a.Multihop, b.Multihop), boolCompare(a.Echo, b.Echo))
 	})
 }
 
@@ -257,6 +263,9 @@ func (c *checker) unsolicited() *BFDUnsolicited {
 	}
 	// RFC 9468 §2: the passive role is that of who did not begin.
 	profile := c.profiles[raw.Profile]
+	if profile.Echo {
+		c.errorf("bfd.unsolicited.profile", "is %q, which is for peers without BFD: they ask for nothing (take one without echo)", raw.Profile)
+	}
 	profile.Passive = true
 	return &BFDUnsolicited{Profile: profile, Allow: raw.Allow, Interfaces: raw.Interfaces, MaxSessions: raw.MaxSessions}
 }

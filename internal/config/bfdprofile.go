@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -16,9 +17,17 @@ type BFDProfile struct {
 	TX, RX          time.Duration // whole microseconds, as on the wire
 	Multiplier      uint8
 	Passive         bool
-	MinTTL          uint8    // of multihop sessions
-	CommonIntervals bool     // RFC 7419
-	Auth            *BFDAuth // nil: none
+	MinTTL          uint8 // of multihop sessions
+	CommonIntervals bool  // RFC 7419
+	BFDEcho
+	Auth *BFDAuth // nil: none
+}
+
+// BFDEcho is what a profile says of echo packets.
+type BFDEcho struct {
+	Echo       bool          // its sessions are of nothing else (RFC 9747)
+	EchoSource netip.Addr    // of ours; invalid: where they go to
+	EchoRX     time.Duration // the peer's are sent back as often as that; 0: never
 }
 
 // BFDAuth is how packets are authenticated.
@@ -57,6 +66,7 @@ func (c *checker) bfdProfiles() {
 		c.profiles[name] = BFDProfile{
 			Name: name, TX: raw.TX, RX: raw.RX, Multiplier: raw.Multiplier, Passive: raw.Passive,
 			MinTTL: raw.MinTTL, CommonIntervals: raw.CommonIntervals, Auth: c.bfdAuth(join(at, "auth"), raw.Auth),
+			BFDEcho: c.bfdEcho(at, &raw),
 		}
 	}
 }
@@ -173,7 +183,7 @@ func (c *checker) neighborBFD(at string, n *rawNeighbor) *NeighborBFD {
 		multihop = *raw.BFDMultihop
 	}
 	b := &NeighborBFD{
-		BFDKey: bfdKey(n.Address, n.LocalAddress, "", multihop),
+		BFDKey: c.bfdKey(n.Address, n.LocalAddress, "", multihop, raw.BFD),
 		OnDown: OnBFDDown(raw.OnBFDDown), HoldUp: raw.BFDHoldUp, HoldUpMax: cmp.Or(raw.BFDHoldUpMax, raw.BFDHoldUp),
 		Strict: raw.BFDStrict, StrictLimit: raw.BFDStrictLimit,
 	}

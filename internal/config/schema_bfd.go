@@ -34,7 +34,9 @@ type rawProfile struct {
 	Passive         bool          `key:"passive" default:"false"`
 	MinTTL          uint8         `key:"min_ttl" default:"254" range:"1..255"`
 	CommonIntervals bool          `key:"common_intervals" default:"false"`
-	Echo            notYet        `key:"echo"`
+	Echo            bool          `key:"echo" default:"false"`
+	EchoSource      netip.Addr    `key:"echo_source" default:""`
+	EchoRX          time.Duration `key:"echo_rx" default:"0s" range:"0s..60s"`
 	Auth            *rawBFDAuth   `key:"auth"`
 }
 

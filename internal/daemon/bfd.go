@@ -65,6 +65,12 @@ func newLiveness(log *zap.Logger) *liveness {
 // open opens the ports if there is anything to listen for. It may be called
 // again, by one goroutine at a time.
 func (l *liveness) open(b config.BFD) error {
+	if hasEcho(b) {
+		// Later it would only be an error in the log, and the session missing.
+		if err := bfdengine.TryEcho(); err != nil {
+			return fmt.Errorf("bfd: %w", err)
+		}
+	}
 	if l.isOpen() || len(b.Sessions) == 0 && b.Unsolicited == nil {
 		return nil
 	}
@@ -274,7 +280,7 @@ func (l *liveness) tell(c bfdengine.Change) {
 
 // measure takes the time that a failure took to be found.
 func (l *liveness) measure(c bfdengine.Change) {
-	if c.From != packet.Up || c.Diag != packet.ControlDetectionTimeExpired {
+	if c.From != packet.Up || c.Diag != packet.ControlDetectionTimeExpired && c.Diag != packet.EchoFunctionFailed {
 		return
 	}
 	if s, ok := l.engine.Session(c.Key); ok && s.Heard.Before(c.At) {

@@ -23,8 +23,14 @@ func bfdOptions(b config.BFD) bfdengine.Options {
 	return o
 }
 
+// hasEcho reports whether any session has to do with echo packets.
+func hasEcho(b config.BFD) bool {
+	return slices.ContainsFunc(b.Sessions, func(s config.BFDSession) bool { return s.Profile.Echo || s.Profile.EchoRX > 0 }) ||
+		b.Unsolicited != nil && b.Unsolicited.Profile.EchoRX > 0
+}
+
 func sessionKey(k config.BFDKey) bfdengine.Key {
-	return bfdengine.Key{Peer: k.Peer, Local: k.Local, Interface: k.Interface, Multihop: k.Multihop}
+	return bfdengine.Key{Peer: k.Peer, Local: k.Local, Interface: k.Interface, Multihop: k.Multihop, Echo: k.Echo}
 }
 
 // specsOf makes the engine's sessions of the configuration's.
@@ -52,6 +58,7 @@ func paramsOf(p config.BFDProfile, multihop bool) bfdengine.Params {
 		DesiredMinTx: p.TX, RequiredMinRx: p.RX, DetectMult: p.Multiplier,
 		Passive: p.Passive, CommonIntervals: p.CommonIntervals, Auth: authOf(p.Auth),
 	}
+	params.EchoSource, params.RequiredMinEchoRx = p.EchoSource, p.EchoRX
 	if multihop {
 		params.MinTTL = p.MinTTL
 	}

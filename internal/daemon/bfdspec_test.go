@@ -47,6 +47,31 @@ func TestMinimumTTLIsForMultihopOnly(t *testing.T) {
 	}
 }
 
+func TestEchoIsAsTheProfileSays(t *testing.T) {
+	specs := specsOf(parse(t, `
+bgp:
+  manage: true
+  local_as: 65001
+  router_id: 10.0.0.1
+  neighbors: [{address: 10.0.0.254, remote_as: 65000, bfd: dumb}]
+bfd:
+  profiles: {dumb: {echo: true, tx: 100ms, echo_source: 10.9.9.9}, loop: {echo_rx: 50ms}}
+  sessions: [{peer: 10.0.0.252, profile: loop}]
+checks: {host: {kind: bfd, profile: dumb}}
+vips: [{name: v, prefix: 192.0.2.1, check: host, backends: [{address: "10.0.0.7:80"}]}]
+state_dir: state
+`))
+	for _, peer := range []string{"10.0.0.254", "10.0.0.7"} {
+		s, ok := specs[bfdengine.Key{Peer: netip.MustParseAddr(peer), Echo: true}]
+		if !ok || s.DesiredMinTx != 100*time.Millisecond || s.EchoSource != netip.MustParseAddr("10.9.9.9") || s.RequiredMinEchoRx != 0 {
+			t.Errorf("%s: %+v", peer, s)
+		}
+	}
+	if s := specs[bfdengine.Key{Peer: netip.MustParseAddr("10.0.0.252")}]; s.RequiredMinEchoRx != 50*time.Millisecond {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestEveryAuthenticationOfTheConfigurationIsOneOfTheEngine(t *testing.T) {
 	seen := map[packet.AuthType]bool{}
 	for _, name := range []string{"simple", "md5", "meticulous-md5", "sha1", "meticulous-sha1", "frr-hmac-sha1", "frr-hmac-meticulous-sha1"} {

@@ -70,8 +70,15 @@ func describeLiveness(w io.Writer, b *config.NeighborBFD) {
 
 func describeSession(w io.Writer, s config.BFDSession) {
 	p, role, auth := s.Profile, "", "no authentication"
+	if p.Echo {
+		fmt.Fprintf(w, "bfd session %s profile %s: echo %s, multiplier %d\n", sessionKey(s.BFDKey), p.Name, p.TX, p.Multiplier)
+		return
+	}
 	if p.Passive {
 		role = ", passive"
+	}
+	if p.EchoRX > 0 {
+		role += fmt.Sprintf(", echo sent back each %s", p.EchoRX)
 	}
 	if p.Auth != nil {
 		auth = p.Auth.Type
