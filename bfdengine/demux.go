@@ -1,6 +1,8 @@
 package bfdengine
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/fiberlb/vipd/bfdengine/internal/sock"
 	"github.com/fiberlb/vipd/bfdengine/packet"
 )
@@ -79,7 +81,7 @@ func (w *worker) demux(d *sock.Datagram, c *packet.Control) (*entry, packet.Reas
 	if e == nil || e.spec.Multihop != multihop || e.spec.Echo {
 		return nil, packet.UnknownDiscriminator
 	}
-	return e, e.accepts(d)
+	return e, w.accepts(e, d)
 }
 
 // first finds the session of a packet whose sender does not know our
@@ -88,7 +90,7 @@ func (w *worker) first(d *sock.Datagram, c *packet.Control, multihop bool) (*ent
 	var best *entry
 	why := packet.NoSession
 	for e := w.table.peers[peerKey{addr: d.Peer, multihop: multihop}]; e != nil; e = e.same {
-		switch r := e.accepts(d); {
+		switch r := w.accepts(e, d); {
 		case r != packet.None:
 			why = r
 		case best == nil || e.exact() > best.exact():
@@ -102,6 +104,17 @@ func (w *worker) first(d *sock.Datagram, c *packet.Control, multihop bool) (*ent
 		return w.unsolicited(d, c)
 	}
 	return nil, why
+}
+
+// accepts says whether a packet that came as d may be e's. One by another interface
+// may show that e's was made anew, under its old name: a session that is passive, and
+// waits for its peer, would hear of that nowhere else.
+func (w *worker) accepts(e *entry, d *sock.Datagram) packet.Reason {
+	reason := e.accepts(d)
+	if reason == packet.WrongInterface && e.link != nil && !w.current(e) {
+		w.broke(e, d.At, unix.ENODEV)
+	}
+	return reason
 }
 
 // admit does the checks that are the session's own.

@@ -83,6 +83,7 @@ func newRig(t *testing.T, o Options) *rig {
 		r.links = append(r.links, l)
 		return l, ifindexes[p.Interface], nil
 	}
+	r.direct = func(netip.Addr, int) bool { return true }
 	r.interfaceName = func(index int) (string, error) {
 		for name, i := range ifindexes {
 			if i == index {

@@ -132,11 +132,13 @@ func (w *worker) lost(e *entry, errno unix.Errno) bool {
 	case unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV, unix.ENXIO:
 		return true
 	}
-	if e.spec.Interface == "" {
-		return false
-	}
+	return e.spec.Interface != "" && !w.current(e)
+}
+
+// current reports whether e's interface is still the one of its name.
+func (w *worker) current(e *entry) bool {
 	name, err := w.interfaceName(e.ifindex)
-	return err != nil || name != e.spec.Interface
+	return err == nil && name == e.spec.Interface
 }
 
 // open opens e's link, or says in e when to try again.

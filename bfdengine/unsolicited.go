@@ -48,6 +48,9 @@ func (w *worker) unsolicited(d *sock.Datagram, c *packet.Control) (*entry, packe
 	if err != nil || len(u.Interfaces) > 0 && !slices.Contains(u.Interfaces, name) {
 		return nil, packet.UnsolicitedRefused
 	}
+	if !w.direct(d.Peer, d.Interface) {
+		return nil, packet.UnsolicitedRefused
+	}
 	key, err := Key{Peer: d.Peer, Local: d.Local, Interface: name}.normal()
 	if err != nil {
 		return nil, packet.UnsolicitedRefused
@@ -62,6 +65,21 @@ func (w *worker) unsolicited(d *sock.Datagram, c *packet.Control) (*entry, packe
 	e.leaveBy = d.At.Add(max(establishTime, time.Duration(params.DetectMult)*params.RequiredMinRx))
 	w.stats.Unsolicited++
 	return e, packet.None
+}
+
+// tableDirect reports whether a peer is in an interface's subnet, as RFC 9468 §2 wants
+// it: by the kernel's tables it is reached there, and without a gateway. They are not
+// told the interface: then they take whatever they don't know for a neighbor.
+func (w *worker) tableDirect(peer netip.Addr, ifindex int) bool {
+	if peer.Is6() && peer.IsLinkLocalUnicast() {
+		return true // of every link
+	}
+	tables, err := w.tables()
+	if err != nil {
+		return false
+	}
+	out, gateway, errno := tables.Route(peer, netip.Addr{}, 0)
+	return errno == 0 && out == ifindex && !gateway
 }
 
 // settleUnsolicited lets an unsolicited session go when it is down again: then

@@ -53,6 +53,7 @@ type worker struct {
 	sendBack      func(*sock.Datagram) unix.Errno
 	forwards      func(ifindex int, v4 bool) bool // does the kernel?
 	interfaceName func(index int) (string, error)
+	direct        func(peer netip.Addr, ifindex int) bool // is it a neighbor there?
 
 	receivers []*sock.Receiver
 	batch     *sock.Batch
@@ -79,7 +80,7 @@ func newWorker(o options, h *hub, c *calls) *worker {
 		moderation: moderation{window: o.window},
 	}
 	w.dialEcho, w.openTap, w.closeTap = w.tapDial, w.tapOpen, w.tapClose
-	w.sendBack, w.forwards = w.tapBack, w.tapForwards
+	w.sendBack, w.forwards, w.direct = w.tapBack, w.tapForwards, w.tableDirect
 	// New has checked what could be wrong with it.
 	w.firstAuth, _ = o.Unsolicited.Params.Auth.open(time.Now())
 	return w
