@@ -184,6 +184,9 @@ func (l *lane) hold(ctx context.Context) (again time.Duration, err error) {
 	// disabled that nobody remembers.
 	l.remember(ctx)
 	for _, t := range todo {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
 		if err := l.ask(ctx, t); err != nil {
 			return 0, err
 		}
@@ -268,14 +271,15 @@ func (l *lane) remember(ctx context.Context) {
 		h.remembered = ours
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, rememberWithin)
+	limited, cancel := context.WithTimeout(ctx, rememberWithin)
 	defer cancel()
-	err := l.opts.Remember(ctx, ours)
+	err := l.opts.Remember(limited, ours)
 	if err == nil {
 		h.remembered, h.complaint = ours, ""
 		return
 	}
-	if h.complaint != err.Error() {
+	// Where the connection has ended, nobody is disabled either.
+	if ctx.Err() == nil && h.complaint != err.Error() {
 		h.complaint = err.Error()
 		l.opts.Log.Error("which neighbors vipd disabled is not remembered, so a crash would leave them disabled",
 			zap.Stringers("neighbors", ours), zap.Error(err))

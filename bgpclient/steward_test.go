@@ -288,6 +288,22 @@ func TestFormerLifeIsRemembered(t *testing.T) {
 	}
 }
 
+func TestEndIsNoComplaintAboutTheDisk(t *testing.T) {
+	held1(t, func(t *testing.T, f *fakeSpeaker) {
+		core, logs := observer.New(zap.ErrorLevel)
+		hang := func(ctx context.Context, _ []netip.Addr) error { <-ctx.Done(); return ctx.Err() }
+		r := holding(t, f, Options{Log: zap.New(core), Remember: hang}, nil)
+		r.Hold(one, down)
+		wait(rememberWithin / 2)
+		f.stop()
+		wait(rememberWithin)
+		wantAdmin(t, f, false)
+		if logs.Len() != 0 {
+			t.Errorf("complained: %v", logs.All())
+		}
+	})
+}
+
 // The speaker restarts without its neighbors, and vipd adds none that is held:
 // should vipd restart then too, the next one must not add it either.
 func TestHeldNeighborOfARestartedSpeakerIsRemembered(t *testing.T) {
