@@ -11,7 +11,8 @@ import (
 
 // A Waiter waits for datagrams, a wake or time to pass.
 type Waiter struct {
-	fds []unix.PollFd // the first is the event
+	event int           // what Wake writes to
+	fds   []unix.PollFd // the first is the event
 }
 
 // NewWaiter makes a Waiter for datagrams of receivers.
@@ -20,7 +21,7 @@ func NewWaiter(receivers []*Receiver) (*Waiter, error) {
 	if err != nil {
 		return nil, wrap("eventfd", err)
 	}
-	w := &Waiter{fds: []unix.PollFd{{Fd: int32(event), Events: unix.POLLIN}}}
+	w := &Waiter{event: event, fds: []unix.PollFd{{Fd: int32(event), Events: unix.POLLIN}}}
 	for _, r := range receivers {
 		w.Add(r)
 	}
@@ -40,7 +41,7 @@ func (w *Waiter) Drop(r *Receiver) {
 // Wake ends a Wait, or the next one. Any thread may call it.
 func (w *Waiter) Wake() {
 	one := binary.NativeEndian.AppendUint64(make([]byte, 0, 8), 1)
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fds[0].Fd), uintptr(unsafe.Pointer(unsafe.SliceData(one))), 8)
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(w.event), uintptr(unsafe.Pointer(unsafe.SliceData(one))), 8)
 }
 
 // Go's scheduler is told of a wait only if that may be longer than this. It looks
