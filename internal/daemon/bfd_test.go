@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -217,6 +218,32 @@ func TestSessionThatCanNotSendIsToldOnce(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// The engine's farewell is an AdminDown of ours. Heard by those who follow
+// neighbors, it would end all failures, and enable who is to stay disabled.
+func TestFarewellIsNoNews(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	here, there := twoHosts(8)
+	o, _ := options(t, once(fmt.Sprintf(bfdOnly, here, there)))
+	l := newLiveness(o.Log)
+	var last atomic.Uint32
+	l.changed = func(all []bfdengine.Change) { last.Store(uint32(all[len(all)-1].To)) }
+	if err := l.open(o.Config.BFD); err != nil {
+		t.Fatal(err)
+	}
+	l.want(specsOf(o.Config))
+	stop := alone(t, l)
+	r := routerAt(t, there, here, calm)
+	until(t, "session", func() bool { return packet.State(last.Load()) == packet.Up })
+	stop()
+	if s, _ := r.Session(r.key); s.RemoteState != packet.AdminDown {
+		t.Errorf("the peer heard %s", s.RemoteState)
+	}
+	r.stop()
+	if have := packet.State(last.Load()); have != packet.Up {
+		t.Errorf("told of %s", have)
 	}
 }
 
