@@ -19,6 +19,7 @@ func neighbor(t *testing.T, forwards string) *testns.Neighbor {
 	testns.IP(t, "addr add 198.51.100.1/32 dev near")
 	n.IP("addr add 192.0.2.2/24 dev far")
 	n.IP("addr add 2001:db8::2/64 dev far nodad")
+	n.Set("ipv4/conf/all/rp_filter", "1") // strict, and we pass
 	n.Set("ipv4/ip_forward", forwards)
 	n.Set("ipv6/conf/all/forwarding", forwards)
 	return n

@@ -30,8 +30,8 @@ type Key struct {
 	Multihop  bool       // RFC 5883; without, the peer is a neighbor (RFC 5881)
 	// Echo is for a neighbor that does no BFD: our own packets go to it, and it
 	// sends them back because it forwards IP (RFC 9747, Unaffiliated BFD Echo).
-	// RequiredMinRx, ControlPlaneIndependent and Auth don't matter then. It needs
-	// CAP_NET_RAW.
+	// RequiredMinRx and ControlPlaneIndependent mean nothing then, and there is no
+	// Auth. It needs CAP_NET_RAW.
 	Echo bool
 }
 
