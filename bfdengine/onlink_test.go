@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fiberlb/vipd/bfdengine/internal/sock"
+	"github.com/fiberlb/vipd/bfdengine/internal/testns"
 	"github.com/fiberlb/vipd/bfdengine/packet"
 )
 
@@ -134,5 +135,51 @@ func TestAPassiveSessionFindsItsInterfaceMadeAnew(t *testing.T) {
 	r.wantState(e, packet.Init)
 	if s := e.snapshot(); s.Problem != "" || len(r.take()) == 0 {
 		t.Errorf("problem %q", s.Problem)
+	}
+}
+
+// The same on a wire, and who is not in the subnet is not served there.
+func TestAPassiveSessionOnAWireMadeAnew(t *testing.T) {
+	e := start(t, Options{Farewell: -1, Unsolicited: Unsolicited{Prefixes: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}})
+	s := Spec{Key: Key{Peer: netip.MustParseAddr("192.0.2.2"), Interface: "near"}, Params: Params{Passive: true}}
+	e.add(s)
+	for _, round := range []string{"interface", "another of that name"} {
+		t.Run(round, func(t *testing.T) {
+			n := testns.NewNeighbor(t)
+			testns.IP(t, "addr add 192.0.2.1/24 dev near")
+			n.IP("addr add 192.0.2.2/24 dev far")
+			n.IP("addr add 192.0.2.3/24 dev far")
+			n.IP("addr add 198.51.100.2/32 dev far")
+			say := func(from string) {
+				t.Helper()
+				n.Do(func() error {
+					l, err := sock.Dial(sock.Path{
+						Local: netip.MustParseAddr(from), Peer: netip.MustParseAddr("192.0.2.1"), SourcePort: 50000, Port: packet.Port,
+					})
+					if err != nil {
+						return err
+					}
+					defer l.Close()
+					c := packet.Control{State: packet.Down, DetectMult: 3, MyDiscr: 7, DesiredMinTx: 10 * time.Millisecond, RequiredMinRx: time.Second}
+					if errno := l.Send(c.Append(nil)); errno != 0 {
+						return errno
+					}
+					return nil
+				})
+			}
+			before := e.Stats().Dropped[packet.UnsolicitedRefused]
+			eventually(t, func() bool {
+				say("198.51.100.2")
+				return e.Stats().Dropped[packet.UnsolicitedRefused] > before
+			})
+			eventually(t, func() bool {
+				say("192.0.2.2")
+				s, _ := e.Session(s.Key)
+				return s.State == packet.Init
+			})
+			say("192.0.2.3")
+			eventually(t, func() bool { return e.Stats().Unsolicited == 1 })
+		})
+		eventually(t, func() bool { s, _ := e.Session(s.Key); return s.State == packet.Down && e.Stats().Sessions == 1 })
 	}
 }
