@@ -159,6 +159,10 @@ func beRealtime() int {
 	}
 	runtime.Gosched()
 	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	for _, t := range threads {
 		id, _ := strconv.Atoi(t.Name())
 		if attr, err := unix.SchedGetAttr(id, 0); err == nil {
