@@ -98,13 +98,15 @@ func (r *Receiver) Put(packet []byte, ifindex int, to Hardware) unix.Errno {
 		Family: unix.AF_PACKET, Protocol: etherType(packet[0]>>4 == 4),
 		Ifindex: int32(ifindex), Halen: to.len, Addr: to.addr,
 	}
-	for {
-		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(r.fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))),
+	var errno unix.Errno
+	for range 2 { // a signal is no reason, and two in a row are one
+		_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(r.fd), uintptr(unsafe.Pointer(unsafe.SliceData(packet))),
 			uintptr(len(packet)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&name)), unix.SizeofSockaddrLinklayer)
 		if errno != unix.EINTR {
-			return errno
+			break
 		}
 	}
+	return errno
 }
 
 // Back sends a datagram to where it came from.
