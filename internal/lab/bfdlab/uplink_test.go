@@ -204,6 +204,7 @@ func TestReloadOfTimers(t *testing.T) {
 	t.Parallel()
 	rack := newRack(t, lab.RackOptions{Nodes: 1, BFD: usual()})
 	n1 := rack.Nodes[0]
+	rack.For(2*usual().Detection(), "BFD stands, and nobody polls any more", rack.BFDStands)
 	wire := rack.Tor.Capture(n1.Name, "udp port 3784")
 	slower := usual().Interval * 2
 	config := strings.Replace(n1.Config, "profiles: {", fmt.Sprintf("profiles: {slower: {tx: %[1]s, rx: %[1]s}, ", slower), 1)
