@@ -3,7 +3,6 @@ package bfdengine
 import (
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
@@ -139,9 +138,7 @@ func TestOnlyAHopLimitOf255IsANeighbors(t *testing.T) {
 				t.Helper()
 				raw, err := c.SyscallConn()
 				if err == nil {
-					err = raw.Control(func(fd uintptr) {
-						err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), tt.level, tt.option, hops))
-					})
+					err = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), tt.level, tt.option, hops) })
 				}
 				if err == nil {
 					_, err = c.Write(p.Append(nil))
@@ -150,15 +147,16 @@ func TestOnlyAHopLimitOf255IsANeighbors(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			send(bad)
-			eventually(t, func() bool { return e.Stats().Dropped[packet.BadTTL] == 1 })
+			// A first one may be lost while an IPv6 address is new.
+			eventually(t, func() bool { send(bad); return e.Stats().Dropped[packet.BadTTL] > 0 })
 			if s, _ := e.Session(s.Key); s.State != packet.Down || s.RemoteDiscr != 0 || s.Received != 0 {
 				t.Errorf("a packet with %d was heard: %+v", bad, s.View)
 			}
+			dropped := e.Stats().Dropped
 			send(good)
 			e.await(packet.Init)
-			if n := e.Stats().Dropped[packet.BadTTL]; n != 1 {
-				t.Errorf("%d dropped, want 1", n)
+			if now := e.Stats().Dropped; now != dropped {
+				t.Errorf("dropped %v, then %v", dropped, now)
 			}
 		})
 	}

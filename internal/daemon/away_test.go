@@ -81,6 +81,18 @@ func (s *absentee) take() map[netip.Addr][]string {
 	return r
 }
 
+// disabled counts the neighbors that are.
+func (s *absentee) disabled() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.peers {
+		if p.AdminDown {
+			n++
+		}
+	}
+	return n
+}
+
 // An attendance is a connection to it.
 type attendance struct {
 	bgpclient.Conn // panics for what is not below
@@ -188,18 +200,11 @@ func TestAThousandFailuresWhileTheSpeakerIsAway(t *testing.T) {
 	}
 }
 
-func thousand(t *testing.T, frozen bool) {
-	const n, groups = 1002, 6
-	everybody := func(int) bool { return true }
-	one := func(of ...int) func(int) bool { return func(i int) bool { return slices.Contains(of, i%groups) } }
-
-	s := &absentee{
-		frozen: frozen, peers: map[netip.Addr]bgpclient.NeighborState{},
-		requests: map[netip.Addr][]string{}, back: make(chan struct{}),
-	}
-	s.come()
-	c := &crowd{uplinks: newUplinks(zap.NewNop(), nil), seq: make([]uint64, n)}
-	rec := bgpclient.New(bgpclient.Options{Owner: 1, Log: zap.NewNop(), Dial: s.dial, Held: c.news})
+// crowded runs n neighbors with their sessions, and all that is between them and the
+// speaker, until stop.
+func crowded(t *testing.T, s *absentee, n int) (c *crowd, rec *bgpclient.Reconciler, stop func()) {
+	c = &crowd{uplinks: newUplinks(zap.NewNop(), nil), seq: make([]uint64, n)}
+	rec = bgpclient.New(bgpclient.Options{Owner: 1, Log: zap.NewNop(), Dial: s.dial, Held: c.news})
 	c.hold, c.holds, c.seen = rec.Hold, rec.Holds, rec.Neighbors
 	c.peer = func(bfdengine.Key) (bfdengine.Snapshot, bool) { return bfdengine.Snapshot{}, false }
 	c.report = func(context.Context, healthloop.Uplinks) error { return nil }
@@ -216,15 +221,44 @@ func thousand(t *testing.T, frozen bool) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for _, run := range []func(context.Context) error{rec.Run, c.Run} {
-		running.Go(func() {
+		running.Go(func() { // until stop
 			if err := run(ctx); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	defer func() { cancel(); running.Wait() }()
+	return c, rec, func() { cancel(); running.Wait() }
+}
+
+// wantRequests fails unless this was asked for the neighbors that are picked, once,
+// and nothing for any other.
+func (c *crowd) wantRequests(t *testing.T, s *absentee, what string, pick func(i int) bool) {
+	t.Helper()
+	requests := s.take()
+	for i, a := range c.neighbors {
+		var want []string
+		if pick(i) {
+			want = []string{what}
+		}
+		if have := requests[a]; !slices.Equal(have, want) {
+			t.Fatalf("neighbor %d: asked for %v, want %v", i, have, want)
+		}
+	}
+}
+
+func thousand(t *testing.T, frozen bool) {
+	const n, groups = 1002, 6
+	everybody := func(int) bool { return true }
+	one := func(of ...int) func(int) bool { return func(i int) bool { return slices.Contains(of, i%groups) } }
 	pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 
+	s := &absentee{
+		frozen: frozen, peers: map[netip.Addr]bgpclient.NeighborState{},
+		requests: map[netip.Addr][]string{}, back: make(chan struct{}),
+	}
+	s.come()
+	c, rec, stop := crowded(t, s, n)
+	defer stop()
 	pass(time.Minute)
 	c.move(packet.Up, everybody)
 	pass(time.Minute)
@@ -248,48 +282,20 @@ func thousand(t *testing.T, frozen bool) {
 	}
 
 	s.come()
-	began := time.Now()
-	disabled := func() (n int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, p := range s.peers {
-			if p.AdminDown {
-				n++
-			}
-		}
-		return n
-	}
-	for disabled() < n*3/groups && time.Since(began) < time.Minute {
+	began, failed := time.Now(), one(0, 2, 4)
+	for s.disabled() < n*3/groups && time.Since(began) < time.Minute {
 		pass(10 * time.Millisecond)
 	}
 	t.Logf("all were acted on within %v", time.Since(began))
 	pass(time.Minute)
-	requests := s.take()
-	for i, a := range c.neighbors {
-		var want []string
-		if one(0, 2, 4)(i) {
-			want = []string{"disable"}
-		}
-		if have := requests[a]; !slices.Equal(have, want) {
-			t.Fatalf("neighbor %d: asked for %v, want %v", i, have, want)
-		}
-	}
+	c.wantRequests(t, s, "disable", failed)
 	if have, want := c.counted(), (healthloop.Uplinks{Up: n * 3 / groups, Total: n}); have != want {
 		t.Errorf("%+v, want %+v", have, want)
 	}
 
 	c.move(packet.Up, everybody)
 	pass(2 * time.Minute) // with the hold-up of those that failed twice
-	requests = s.take()
-	for i, a := range c.neighbors {
-		var want []string
-		if one(0, 2, 4)(i) {
-			want = []string{"enable"}
-		}
-		if have := requests[a]; !slices.Equal(have, want) {
-			t.Fatalf("neighbor %d: asked for %v, want %v", i, have, want)
-		}
-	}
+	c.wantRequests(t, s, "enable", failed)
 	if have, want := c.counted(), (healthloop.Uplinks{Up: n, Total: n}); have != want || len(rec.Holds()) > 0 {
 		t.Errorf("%+v, want %+v; holds %d", have, want, len(rec.Holds()))
 	}
