@@ -2,6 +2,7 @@ package bfdengine
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -329,6 +330,30 @@ func TestEchoIsForNeighbors(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
 	}
+}
+
+// T75 for what comes by a tap: whoever is on the link may send anything, and moves
+// no session that he has no key of.
+func FuzzEcho(f *testing.F) {
+	c := packet.Control{State: packet.Down, DetectMult: 3, MyDiscr: 7}
+	f.Add(c.Append(nil), uint8(254), true)
+	f.Add(append(c.Append(nil), make([]byte, 28)...), uint8(255), false)
+	f.Fuzz(func(t *testing.T, payload []byte, ttl uint8, named bool) {
+		r := newEchoRig(t)
+		e := r.upEcho("192.0.2.2")
+		if len(payload) >= packet.Len && named {
+			binary.BigEndian.PutUint32(payload[4:], e.discr)
+			binary.BigEndian.PutUint32(payload[8:], e.discr)
+		}
+		d := r.returned(e, payload)
+		d.TTL, d.Packet = int(ttl), slices.Concat(make([]byte, 28), payload)
+		before := e.session
+		r.step(r.clock, []sock.Datagram{d})
+		if e.session != before || len(r.back) > 0 {
+			t.Error("a forged packet did something")
+		}
+		r.take()
+	})
 }
 
 func TestAnEchoPacketAllocatesNothing(t *testing.T) {

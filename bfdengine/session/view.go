@@ -15,7 +15,7 @@ type View struct {
 	Discr       uint32
 	RemoteDiscr uint32 // 0: the peer is not heard
 
-	DesiredMinTx      time.Duration // as told to the peer
+	DesiredMinTx      time.Duration // as told to the peer; with Echo as provisioned
 	RequiredMinRx     time.Duration
 	RemoteMinTx       time.Duration
 	RemoteMinRx       time.Duration
