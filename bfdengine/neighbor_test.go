@@ -30,7 +30,7 @@ func (r *running) state(k Key, want packet.State) Snapshot {
 	r.t.Helper()
 	for end := time.Now().Add(15 * time.Second); ; {
 		s, ok := r.Session(k)
-		quick := s.Detection <= 3*s.DesiredMinTx // from the first packet on that says Up
+		quick := s.Detection <= time.Duration(s.DetectMult)*s.DesiredMinTx // from the first packet on that says Up
 		if ok && s.State == want && (want != packet.Up || quick) {
 			return s
 		}
