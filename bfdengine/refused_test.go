@@ -126,16 +126,18 @@ func TestOnlyAHopLimitOf255IsANeighbors(t *testing.T) {
 				s.MinTTL, bad, good = 250, 249, 250
 			}
 			e.add(s)
-			// From a port of its own: nobody listens at the peer's 3784.
-			c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(peer, 50000)),
-				net.UDPAddrFromAddrPort(netip.AddrPortFrom(here, uint16(tt.port))))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
 			p := packet.Control{State: packet.Down, DetectMult: 3, MyDiscr: 7, DesiredMinTx: time.Second, RequiredMinRx: time.Second}
+			// By a new socket each time: one that was connected before the kernel
+			// has the route to a new IPv6 address loses all that it sends.
 			send := func(hops int) {
 				t.Helper()
+				// From a port of its own: nobody listens at the peer's 3784.
+				c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(peer, 50000)),
+					net.UDPAddrFromAddrPort(netip.AddrPortFrom(here, uint16(tt.port))))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
 				raw, err := c.SyscallConn()
 				if err == nil {
 					err = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), tt.level, tt.option, hops) })
@@ -147,7 +149,6 @@ func TestOnlyAHopLimitOf255IsANeighbors(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// A first one may be lost while an IPv6 address is new.
 			eventually(t, func() bool { send(bad); return e.Stats().Dropped[packet.BadTTL] > 0 })
 			if s, _ := e.Session(s.Key); s.State != packet.Down || s.RemoteDiscr != 0 || s.Received != 0 {
 				t.Errorf("a packet with %d was heard: %+v", bad, s.View)

@@ -82,9 +82,13 @@ func adminDown(t *testing.T, c bgpclient.Conn, want bool) {
 	}
 }
 
-// staysDown waits a while for a session that must not come.
+// staysDown waits for the session's end to reach the router, and then a while for
+// another that must not come.
 func staysDown(t *testing.T, r *gobgptest.Router) {
 	t.Helper()
+	if err := r.Wait(bounded(t), func() bool { return !r.Established(loopback) }); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	if err := r.WaitEstablished(ctx, loopback); err == nil {
