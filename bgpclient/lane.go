@@ -91,21 +91,28 @@ func (l *lane) heard(c Change) {
 }
 
 // awaitGlobal waits until the speaker has its own configuration, which gobgpd
-// reads after it has begun to answer, or gives it one where that is our job.
+// reads after it has begun to answer, or gives it one where that is our job: not
+// at once, since a gobgpd that finds BGP started when it comes to its own file
+// ends itself.
 func (l *lane) awaitGlobal(ctx context.Context) (Global, error) {
+	began := time.Now()
 	for {
 		l.progress()
 		global, err := l.global(ctx)
 		if err != nil || global.ASN != 0 {
 			return global, err
 		}
-		if want := l.manage.Load(); want != nil {
+		want := l.manage.Load()
+		// Nobody else configures the embedded speaker.
+		if want != nil && (want.Global.UnicastOnly || time.Since(began) >= ownGlobal) {
 			if err := l.start(ctx, want.Global); err != nil {
 				return Global{}, err
 			}
 			continue
 		}
-		l.disconnected(errNoGlobal)
+		if want == nil {
+			l.disconnected(errNoGlobal)
+		}
 		select {
 		case <-ctx.Done():
 			return Global{}, ctx.Err()

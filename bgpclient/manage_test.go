@@ -105,6 +105,35 @@ func TestSpeakerOfAnotherASKeepsItsNeighbors(t *testing.T) {
 	})
 }
 
+// A gobgpd with a file answers before it has read that, and ends itself if BGP
+// was started meanwhile.
+func TestSpeakerHasTimeForItsOwnConfiguration(t *testing.T) {
+	for _, own := range []time.Duration{0, ownGlobal - time.Millisecond, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeSpeaker(testOwner)
+			file := f.global
+			file.ListenPort = 10179 // what tells it from ours
+			f.global = Global{}
+			began := time.Now()
+			r := running(t, f, func(r *Reconciler) { r.Manage(management(neighbor(1))) })
+			time.Sleep(own)
+			f.mu.Lock()
+			started := f.global.ASN != 0
+			if !started {
+				f.global = file
+			}
+			f.mu.Unlock()
+			if want := own > ownGlobal; started != want {
+				t.Fatalf("after %s: started %v, want %v", own, started, want)
+			}
+			settle(t, r, 5*time.Second)
+			if since := r.Status().Link.Since.Sub(began); own > ownGlobal && since > ownGlobal+waitGlobal {
+				t.Errorf("started only after %s", since)
+			}
+		})
+	}
+}
+
 func TestExportPolicyIsReplacedNewBeforeOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeSpeaker(testOwner)

@@ -22,6 +22,7 @@ const (
 	pollPaths    = 30 * time.Second       // a belt: events should have told already
 	pollPeers    = 5 * time.Second        // how old neighbor counters may be
 	waitGlobal   = 100 * time.Millisecond // between questions whether gobgpd has its configuration
+	ownGlobal    = 300 * time.Millisecond // how long it has to come with one before it is given ours
 	dialTimeout  = 2 * time.Second
 )
 
