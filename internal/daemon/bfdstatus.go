@@ -43,6 +43,14 @@ func (l *liveness) status(ctx context.Context) *web.BFD {
 	return b
 }
 
+// sessions are all sessions, those too that say farewell.
+func (l *liveness) sessions() []bfdengine.Snapshot {
+	if !l.isOpen() {
+		return nil
+	}
+	return l.engine.Sessions()
+}
+
 // labels names sessions for metrics: by the peer alone, unless there is another
 // one with it.
 func labels(sessions []bfdengine.Snapshot) []string {

@@ -68,10 +68,11 @@ func fixedSources() Sources {
 	timings.Detected(310 * time.Millisecond)
 	timings.RPC("AddPath", "OK", time.Millisecond)
 	return Sources{
-		Status:  func(context.Context) (Status, error) { return fixedStatus(), nil },
-		Alive:   func() error { return nil },
-		Ready:   func() error { return nil },
-		Timings: timings,
+		Status:   func(context.Context) (Status, error) { return fixedStatus(), nil },
+		Alive:    func() error { return nil },
+		Ready:    func() error { return nil },
+		Timings:  timings,
+		Sessions: fixedSessions,
 	}
 }
 

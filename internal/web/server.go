@@ -90,6 +90,7 @@ func routes(o Options) http.Handler {
 	mux.Handle("GET /metrics", metrics(registry(o.Version, o.Sources), o.Log))
 	mux.Handle("GET /healthz", probe(o.Sources.Alive))
 	mux.Handle("GET /readyz", probe(o.Sources.Ready))
+	mux.Handle("GET /api/v1/status", statusHandler(o.Sources))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { index(w, o.Version) })
 	return mux
 }
@@ -124,5 +125,6 @@ func index(w http.ResponseWriter, version string) {
 /metrics  for Prometheus
 /healthz  200 while vipd works, else 503 and why
 /readyz   200 while this node serves what it should, else 503 and why
+/api/v1/status  VIPs, neighbors and BFD sessions, as JSON
 `, version)
 }

@@ -20,7 +20,8 @@ func TestEndpoints(t *testing.T) {
 	const all = "vipd v1.2.3\n\n" +
 		"/metrics  for Prometheus\n" +
 		"/healthz  200 while vipd works, else 503 and why\n" +
-		"/readyz   200 while this node serves what it should, else 503 and why\n"
+		"/readyz   200 while this node serves what it should, else 503 and why\n" +
+		"/api/v1/status  VIPs, neighbors and BFD sessions, as JSON\n"
 	for _, tt := range []struct {
 		name    string
 		sources Sources

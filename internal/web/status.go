@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"github.com/fiberlb/vipd/bfdengine"
 )
 
 // Sources is where the server reads what it shows. Its funcs are called by many
@@ -15,6 +17,8 @@ type Sources struct {
 	Alive func() error
 	// Ready is nil while this node serves what it should, else why not.
 	Ready func() error
+	// Sessions are all BFD sessions now.
+	Sessions func() []bfdengine.Snapshot
 	// Timings are what the rooms' hooks feed.
 	Timings *Timings
 }
