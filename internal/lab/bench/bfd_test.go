@@ -18,10 +18,13 @@ import (
 // peerCommand makes this test program the far side of all sessions.
 const peerCommand = "be-the-neighbors"
 
-// span is how long a daemon is watched. VIPD_BENCH_SPAN makes it longer.
+// spanVariable changes how long each daemon is watched.
+const spanVariable = "VIPD_BENCH_SPAN"
+
+// span is how long a daemon is watched.
 func span(t *testing.T, unless time.Duration) time.Duration {
 	t.Helper()
-	text := os.Getenv("VIPD_BENCH_SPAN")
+	text := os.Getenv(spanVariable)
 	if text == "" {
 		return unless
 	}

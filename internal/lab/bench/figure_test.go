@@ -118,8 +118,8 @@ func record(t *testing.T, bench string, load string, figures []*figure) {
 func publish[R interface{ row() string }](t *testing.T, bench, load, head string, rows []R) {
 	t.Helper()
 	var table strings.Builder
-	fmt.Fprintf(&table, "%s, `make bench BENCH=%s`, %s; load average before: %s\n\n%s",
-		time.Now().UTC().Format(time.DateOnly), bench, machine(), load, head)
+	fmt.Fprintf(&table, "%s, `%s`, %s; load average before: %s\n\n%s",
+		time.Now().UTC().Format(time.DateOnly), command(bench), machine(), load, head)
 	for _, r := range rows {
 		line, err := json.Marshal(r)
 		if err != nil {
@@ -139,6 +139,17 @@ func publish[R interface{ row() string }](t *testing.T, bench, load, head string
 	if err := os.WriteFile(page, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// command is how to take the figures of a measurement again.
+func command(bench string) string {
+	switch span := os.Getenv(spanVariable); {
+	case bench != "bfd" && bench != "starved":
+		return "make bench BENCH=" + bench
+	case span != "":
+		return spanVariable + "=" + span + " make bench-bfd"
+	}
+	return "make bench-bfd"
 }
 
 // replace puts a text between the marks of a measurement.
