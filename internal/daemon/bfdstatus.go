@@ -31,7 +31,15 @@ func (l *liveness) status(ctx context.Context) *web.BFD {
 	for reason := packet.None + 1; reason < packet.NumReasons; reason++ {
 		b.Dropped[reason.String()] = stats.Dropped[reason]
 	}
-	sessions := slices.DeleteFunc(l.engine.Sessions(), func(s bfdengine.Snapshot) bool { return s.Leaving })
+	b.Snapshots = l.engine.Sessions()
+	n := 0
+	for i, one := range b.Snapshots { // those that leave go last: metrics have them no more
+		if !one.Leaving {
+			b.Snapshots[i], b.Snapshots[n] = b.Snapshots[n], b.Snapshots[i]
+			n++
+		}
+	}
+	sessions := b.Snapshots[:n]
 	names := labels(sessions)
 	transitions := l.transitions()
 	for i, s := range sessions {
@@ -41,14 +49,6 @@ func (l *liveness) status(ctx context.Context) *web.BFD {
 		})
 	}
 	return b
-}
-
-// sessions are all sessions, those too that say farewell.
-func (l *liveness) sessions() []bfdengine.Snapshot {
-	if !l.isOpen() {
-		return nil
-	}
-	return l.engine.Sessions()
 }
 
 // labels names sessions for metrics: by the peer alone, unless there is another

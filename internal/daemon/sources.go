@@ -11,7 +11,7 @@ import (
 
 // sources lets the web room read snapshots of the others.
 func (d *daemon) sources() web.Sources {
-	return web.Sources{Status: d.status, Alive: d.alive, Ready: d.ready, Timings: d.timings, Sessions: d.live.sessions}
+	return web.Sources{Status: d.status, Alive: d.alive, Ready: d.ready, Timings: d.timings}
 }
 
 func (d *daemon) status(ctx context.Context) (web.Status, error) {

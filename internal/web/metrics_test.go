@@ -43,6 +43,7 @@ func fixedStatus() Status {
 			}},
 		},
 		BFD: &BFD{
+			Snapshots:    fixedSnapshots(),
 			UplinksAlive: 2, UplinksLost: 1,
 			Sessions: []BFDSession{{
 				Peer: "10.0.0.254", State: 3, Transitions: map[Transition]uint64{{"Init", "Up"}: 2, {"Up", "Down"}: 1},
@@ -68,11 +69,10 @@ func fixedSources() Sources {
 	timings.Detected(310 * time.Millisecond)
 	timings.RPC("AddPath", "OK", time.Millisecond)
 	return Sources{
-		Status:   func(context.Context) (Status, error) { return fixedStatus(), nil },
-		Alive:    func() error { return nil },
-		Ready:    func() error { return nil },
-		Timings:  timings,
-		Sessions: fixedSessions,
+		Status:  func(context.Context) (Status, error) { return fixedStatus(), nil },
+		Alive:   func() error { return nil },
+		Ready:   func() error { return nil },
+		Timings: timings,
 	}
 }
 

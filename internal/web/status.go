@@ -17,8 +17,6 @@ type Sources struct {
 	Alive func() error
 	// Ready is nil while this node serves what it should, else why not.
 	Ready func() error
-	// Sessions are all BFD sessions now.
-	Sessions func() []bfdengine.Snapshot
 	// Timings are what the rooms' hooks feed.
 	Timings *Timings
 }
@@ -71,7 +69,8 @@ type Messages struct{ Open, Update, Notification, Keepalive, Refresh uint64 }
 // BFD is the engine's counts since it began, and its sessions.
 type BFD struct {
 	Sessions                 []BFDSession
-	UplinksAlive             int // neighbors that no failure is known of
+	Snapshots                []bfdengine.Snapshot // of all, those too that say farewell
+	UplinksAlive             int                  // neighbors that no failure is known of
 	UplinksLost              int
 	Dropped                  map[string]uint64 // received packets by reason
 	Lost                     uint64            // received packets that the kernel had no room for

@@ -90,11 +90,11 @@ func statusHandler(s Sources) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		out := json.NewEncoder(w)
 		out.SetIndent("", "  ")
-		_ = out.Encode(status.json(s.Sessions())) // who asked has gone
+		_ = out.Encode(status.json()) // who asked has gone
 	}
 }
 
-func (s Status) json(sessions []bfdengine.Snapshot) statusJSON {
+func (s Status) json() statusJSON {
 	out := statusJSON{Draining: s.Draining, VIPs: []vipJSON{}, Neighbors: []neighborJSON{}, BFD: []sessionJSON{}}
 	for _, v := range s.VIPs {
 		out.VIPs = append(out.VIPs, vipJSON{v.Name, v.Advertised, v.Healthy, v.Unhealthy, v.Unknown})
@@ -104,8 +104,10 @@ func (s Status) json(sessions []bfdengine.Snapshot) statusJSON {
 			out.Neighbors = append(out.Neighbors, neighborJSON{n.Address, neighborState(n.State), n.Held})
 		}
 	}
-	for _, one := range sessions {
-		out.BFD = append(out.BFD, sessionStatus(one))
+	if s.BFD != nil {
+		for _, one := range s.BFD.Snapshots {
+			out.BFD = append(out.BFD, sessionStatus(one))
+		}
 	}
 	return out
 }

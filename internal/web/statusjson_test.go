@@ -13,7 +13,7 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
 
-func fixedSessions() []bfdengine.Snapshot {
+func fixedSnapshots() []bfdengine.Snapshot {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000000, time.UTC)
 	return []bfdengine.Snapshot{{
 		Spec: bfdengine.Spec{
@@ -52,7 +52,6 @@ func TestStatusIsJSON(t *testing.T) {
 // Lists are empty, not null: a script counts them.
 func TestStatusOfNothing(t *testing.T) {
 	s := fixedSources()
-	s.Sessions = func() []bfdengine.Snapshot { return nil }
 	s.Status = func(context.Context) (Status, error) { return Status{}, nil }
 	want := "{\n  \"draining\": false,\n  \"vips\": [],\n  \"neighbors\": [],\n  \"bfd_sessions\": []\n}\n"
 	if code, body := get(t, New(options(s)).handler, "/api/v1/status"); code != 200 || body != want {
