@@ -26,7 +26,17 @@ func route(i int, med uint32) Route {
 // running runs a Reconciler against f until the test's bubble ends.
 func running(t *testing.T, f *fakeSpeaker, prepare func(*Reconciler)) *Reconciler {
 	t.Helper()
-	r := New(Options{Dial: f.dial, Owner: testOwner, Log: zap.NewNop()})
+	return runningWith(t, f, Options{}, prepare)
+}
+
+// runningWith is running with options besides those that f gives.
+func runningWith(t *testing.T, f *fakeSpeaker, opts Options, prepare func(*Reconciler)) *Reconciler {
+	t.Helper()
+	opts.Dial, opts.Owner = f.dial, testOwner
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	r := New(opts)
 	if prepare != nil {
 		prepare(r)
 	}

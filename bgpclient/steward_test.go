@@ -86,23 +86,7 @@ func wantAdmin(t *testing.T, f *fakeSpeaker, down bool, requests ...string) {
 // holding is a test's Reconciler with one established neighbor.
 func holding(t *testing.T, f *fakeSpeaker, opts Options, prepare func(*Reconciler)) *Reconciler {
 	t.Helper()
-	opts.Dial, opts.Owner = f.dial, testOwner
-	if opts.Log == nil {
-		opts.Log = zap.NewNop()
-	}
-	r := New(opts)
-	if prepare != nil {
-		prepare(r)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	r := runningWith(t, f, opts, prepare)
 	synctest.Wait()
 	return r
 }

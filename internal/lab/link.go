@@ -71,6 +71,18 @@ func (h *Host) Loopback(a netip.Addr) {
 	h.settled()
 }
 
+// Crowd gives B all addresses of own's subnet, for neighbors without number, and
+// A own itself. A takes them for its own subnet's, as daemons want it of
+// neighbors, but sends by way of the link's other end: so many MAC addresses are
+// more than the kernel keeps.
+func (l *Link) Crowd(own netip.Prefix) {
+	l.lab.Helper()
+	all := own.Masked().String()
+	l.B.Host.Run("ip", "route", "add", "local", all, "dev", "lo")
+	l.A.Host.Run("ip", "addr", "add", own.String(), "dev", l.A.Iface, "noprefixroute")
+	l.A.Host.Run("ip", "route", "add", all, "via", l.B.V4.String(), "dev", l.A.Iface)
+}
+
 // Down pulls the cable; the kernels on both sides notice. IPv6 addresses stay.
 func (l *Link) Down() {
 	l.lab.Helper()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -98,7 +97,7 @@ func (l *liveness) row() string {
 // fall silent at once.
 func (b *box) watch(d daemon, sessions int, timers timers, span time.Duration) *liveness {
 	b.Helper()
-	b.neighborhood(sessions)
+	b.link.Crowd(bfdpeer.Beside())
 	processes := d.start(b, sessions, timers)
 	var pids []string
 	for _, p := range processes {
@@ -110,19 +109,6 @@ func (b *box) watch(d daemon, sessions int, timers timers, span time.Duration) *
 		b.Fatalf("the neighbors ended with %d:\n%s", code, p.Log())
 	}
 	return report(b, d.name, sessions, timers, p.Log())
-}
-
-// neighborhood gives the far host the neighbors' addresses. The node takes them
-// for its own subnet's, as daemons want it of neighbors, but sends by way of the
-// link's other end: 4,000 MAC addresses are more than the kernel keeps.
-func (b *box) neighborhood(sessions int) {
-	b.Helper()
-	far := b.link.B.Host
-	// All of the net is local to the far host, so no address needs adding.
-	far.Run("ip", "route", "add", "local", bfdpeer.Net().String(), "dev", "lo")
-	last := netip.AddrFrom4([4]byte{10, 66, 255, 254})
-	b.node.Run("ip", "addr", "add", netip.PrefixFrom(last, bfdpeer.Net().Bits()).String(), "dev", b.link.A.Iface, "noprefixroute")
-	b.node.Run("ip", "route", "add", bfdpeer.Net().String(), "via", b.link.B.V4.String(), "dev", b.link.A.Iface)
 }
 
 // far starts the neighbors, before all other processes in the queue for the

@@ -34,11 +34,7 @@ const firstPort = 20000
 
 func (b *box) target(ports int) *target {
 	b.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	p := b.node.Start("target", self, targetCommand, strconv.Itoa(firstPort), strconv.Itoa(ports))
+	p := b.node.Start("target", exe(b), targetCommand, strconv.Itoa(firstPort), strconv.Itoa(ports))
 	p.Says(soon, "listening", 1)
 	return &target{Process: p, box: b}
 }

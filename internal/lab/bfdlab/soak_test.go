@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ func TestSoak(t *testing.T) {
 	l := lab.New(t)
 	node, far := l.Host("node"), l.Host("far")
 	link := l.Connect(node, far, 1)
-	neighborhood(link)
+	link.Crowd(bfdpeer.Beside())
 	v := node.Vipd(manySessions(link, sessions, timers))
 	exe, err := os.Executable()
 	if err != nil {
@@ -67,17 +66,6 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("vipd was kept from running for %v s in all, and excused %v sessions for it",
 		v.Metric("vipd_bfd_stall_seconds_sum"), v.Metric("vipd_bfd_detections_excused_total"))
-}
-
-// neighborhood gives the far host all addresses of the neighbors. The node takes
-// them for its own subnet's, but sends by way of the link's other end: so many
-// MAC addresses are more than the kernel keeps.
-func neighborhood(link *lab.Link) {
-	all := bfdpeer.Net().String()
-	link.B.Host.Run("ip", "route", "add", "local", all, "dev", "lo")
-	last := netip.AddrFrom4([4]byte{10, 66, 255, 254})
-	link.A.Host.Run("ip", "addr", "add", netip.PrefixFrom(last, bfdpeer.Net().Bits()).String(), "dev", link.A.Iface, "noprefixroute")
-	link.A.Host.Run("ip", "route", "add", all, "via", link.B.V4.String(), "dev", link.A.Iface)
 }
 
 // manySessions is the configuration of a vipd that has only BFD to do.

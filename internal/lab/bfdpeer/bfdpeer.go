@@ -17,8 +17,9 @@ import (
 	"github.com/fiberlb/vipd/bfdengine/session"
 )
 
-// Net is where the neighbors' addresses are from.
-func Net() netip.Prefix { return netip.MustParsePrefix("10.66.0.0/16") }
+// Beside is an address in the neighbors' subnet that none of them has, for the
+// daemon's host.
+func Beside() netip.Prefix { return netip.MustParsePrefix("10.66.255.254/16") }
 
 // Address of the i-th neighbor, from 0 to 65,000.
 func Address(i int) netip.Addr {
