@@ -13,7 +13,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build demo test deps lint fmt vet staticcheck race lab soak bench bench-bfd bench-go fuzz clean
+.PHONY: help build generate demo test deps lint generated fmt vet staticcheck race lab soak bench bench-bfd bench-go fuzz clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -23,6 +23,9 @@ help: ## this list
 build: ## bin/vipd, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vipd ./cmd/vipd
 
+generate: ## the Go code of the control API, from api/vipd/v1/vipd.proto
+	@scripts/generate.sh
+
 demo: build ## a whole failover on loopback, without root
 	bin/vipd demo
 
@@ -31,7 +34,10 @@ test: deps lint race lab ## everything that must be green: lint, all tests under
 deps: ## what the tests need: Debian packages (as root) and gobgpd 3 and 4
 	@scripts/deps.sh
 
-lint: fmt vet staticcheck ## gofmt, go vet and staticcheck
+lint: generated fmt vet staticcheck ## gofmt, go vet, staticcheck, and generated code as committed
+
+generated:
+	@scripts/generate.sh --check
 
 fmt: ## name files that gofmt would change
 	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
