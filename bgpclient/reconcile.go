@@ -44,6 +44,13 @@ type Options struct {
 	Remember func(ctx context.Context, disabled []netip.Addr) error
 	// Held is called when Status.Holds changed at the speaker; it returns at once.
 	Held func()
+	// Changed is called when what Route tells of a prefix changed, Linked when
+	// Link did, and Peers when Neighbors differ by more than counters. Each may
+	// be nil, may be called once more than needed, and returns at once; it may
+	// call any method of the Reconciler that does not wait.
+	Changed func(prefix netip.Prefix)
+	Linked  func()
+	Peers   func()
 }
 
 // A Reconciler makes a speaker's table equal to the wanted one, again and

@@ -54,6 +54,27 @@ func (r *Reconciler) Status() Status {
 	return s
 }
 
+// Route tells one prefix of Status.Routes; false: it is not managed.
+func (r *Reconciler) Route(prefix netip.Prefix) (RouteStatus, bool) {
+	t := r.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.entries[prefix]
+	if !ok {
+		return RouteStatus{}, false
+	}
+	return e.status(prefix, t.owner), true
+}
+
+// Link is that of Status, without the walk.
+func (r *Reconciler) Link() Link { return *r.link.Load() }
+
+// Counts are those of Status, without the walk.
+func (r *Reconciler) Counts() (wanted, installed, foreign int, drift uint64) {
+	s := r.Status()
+	return s.Wanted, s.Installed, s.Foreign, s.Drift
+}
+
 // Holds is that of Status, without the walk.
 func (r *Reconciler) Holds() []HoldStatus { return r.holds.status(r.manage.Load() != nil) }
 
