@@ -59,3 +59,6 @@ type ExplainInputs struct {
 func Explain(in ExplainInputs) *vipdv1.Explanation {
 	return &vipdv1.Explanation{Vip: in.VIP}
 }
+
+// SentTo joins what neighbors are sent with who they are.
+func SentTo(sent []bgpclient.Sent, neighbors []*vipdv1.Neighbor) []*vipdv1.Sent { return nil }
