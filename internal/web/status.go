@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"time"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bfdengine"
+	"github.com/fiberlb/vipd/internal/board"
 )
 
 // Sources is where the server reads what it shows. Its funcs are called by many
@@ -19,6 +21,14 @@ type Sources struct {
 	Ready func() error
 	// Timings are what the rooms' hooks feed.
 	Timings *Timings
+
+	// Board is what the page and the JSON show; nil: they are unavailable.
+	Board *board.Board
+	// Fresh returns these VIPs with the figures of their last probes; one that
+	// is gone is left out. nil: those of the Board will do.
+	Fresh func(ctx context.Context, names []string) ([]*vipdv1.Vip, error)
+	// Sessions returns the BFD sessions with their transitions. nil: likewise.
+	Sessions func(ctx context.Context) ([]*vipdv1.BfdSession, error)
 }
 
 // Status is what the metrics of one scrape are made of.
@@ -29,6 +39,9 @@ type Status struct {
 	ProbesSkipped uint64   // since the start, of backends that are gone too
 	Draining      bool
 	Reload        Reload
+	Hooks         []Hook
+	State         *State // nil: state_dir is empty
+	API           *API   // nil: api.listen is empty
 }
 
 // A VIP is a virtual IP. Backends without a weight are in Backends only.
@@ -38,6 +51,11 @@ type VIP struct {
 	ToAdvertised, ToWithdrawn   uint64
 	Healthy, Unhealthy, Unknown int
 	Backends                    []Backend
+	// State is the decision in force, as the API has it: advertised, withdrawn,
+	// undecided.
+	State    string
+	Override string // the operator's word: advertise, withdraw; empty: none
+	HeldDown bool   // hold_down keeps it withdrawn
 }
 
 // A Backend is a server behind a VIP.
@@ -106,4 +124,19 @@ type Histogram struct {
 type Reload struct {
 	OK bool
 	At time.Time
+}
+
+// A Hook is one whom vipd tells of events.
+type Hook struct {
+	Target               string // another for each: its URL or program
+	Sent, Failed, Missed uint64 // events that were taken, were refused, and were never offered
+}
+
+// State is how keeping the operator's words on disk went.
+type State struct{ Saves, Failures uint64 }
+
+// API is the control API's use.
+type API struct {
+	Watchers int    // streams that are open
+	Refused  uint64 // requests by role or rate
 }
