@@ -37,6 +37,9 @@ var rooms = []struct {
 	{"internal/uplink", []string{"bfdengine/packet"}, "uplink decides what BFD's word means, and knows neither the engine nor the speaker"},
 	{"internal/board", []string{"api/..."}, "the board shows messages of the API, and does not know where they come from"},
 	{"internal/view", []string{"api/...", "healthloop", "bgpclient", "bfdengine"}, "view turns snapshots of the rooms into messages of the API, and does nothing else"},
+	{"internal/publish", []string{"api/...", "healthloop", "internal/board"}, "the publisher reads the rooms through funcs, and decides nothing"},
+	{"internal/drain", nil, "drain orders steps and waits: what a step does is the daemon's"},
+	{"internal/definitions", nil, "definitions knows whose a VIP is, and nothing of what it means"},
 	{"internal/hook", []string{"api/...", "internal/board"}, "hooks tell others of events, and do not know what happened"},
 	{"internal/flows", nil, "flows counts connections, without knowing what for"},
 	{"internal/web", []string{"api/...", "internal/board", "healthloop", "bgpclient", "bfdengine"}, "web shows the board and snapshots of the rooms: the rest is the daemon's"},
@@ -60,6 +63,7 @@ var cores = []string{
 	"bgpclient/diff.go", "bgpclient/route.go",
 	"bfdengine/packet/*", "bfdengine/session/*",
 	"internal/uplink/*",
+	"internal/definitions/*", "internal/view/*",
 }
 
 const prom = "github.com/prometheus/client_golang/prometheus"
