@@ -26,6 +26,7 @@ type Override struct {
 	Word   Word
 	By     string // who
 	Reason string
+	Since  time.Time
 	Until  time.Time // zero: no end
 }
 
@@ -42,7 +43,9 @@ const (
 // A Drain is how far this node is on its way out.
 type Drain struct {
 	Phase  DrainPhase
+	By     string // who
 	Reason string
+	Until  time.Time // zero: no end
 }
 
 // A DrainPhase is a step of leaving.
@@ -61,6 +64,7 @@ type Uplinks struct{ Up, Total int }
 // An Intent is what the network should see for a VIP, and why.
 type Intent struct {
 	State State
+	Rule  Rule
 	// Level indexes Policy.Degraded; -1: not degraded.
 	Level int
 	// GracefulShutdown asks the network to prefer others (RFC 8326).
@@ -71,6 +75,22 @@ type Intent struct {
 	// Again is when time alone could change the decision; zero: never.
 	Again time.Time
 }
+
+// A Rule is which of the rules in docs/decisions.md decided.
+type Rule string
+
+// The rules, the first one that applies wins. RuleChecks is that enough
+// backends are healthy, or not enough.
+const (
+	RuleDraining          Rule = "draining"
+	RuleOverrideWithdraw  Rule = "override_withdraw"
+	RuleOverrideAdvertise Rule = "override_advertise"
+	RuleUplinksDown       Rule = "uplinks_down"
+	RuleNoBackends        Rule = "no_backends"
+	RuleHoldDown          Rule = "hold_down"
+	RuleUndecided         Rule = "undecided"
+	RuleChecks            Rule = "checks"
+)
 
 // A State is whether the network should see a VIP.
 type State uint8

@@ -35,7 +35,7 @@ var sentences = []struct {
 	want Intent // Level 0 stands for -1, and 1 for 0
 }{
 	{"draining beats the operator", count(1),
-		Inputs{Tally: of(3, 0, 3), Drain: Drain{Withdrawing, "kernel update"}, Override: Override{Word: ForceAdvertise}},
+		Inputs{Tally: of(3, 0, 3), Drain: Drain{Phase: Withdrawing, Reason: "kernel update"}, Override: Override{Word: ForceAdvertise}},
 		Intent{State: Withdrawn, Reason: "withdrawn: draining: kernel update"}},
 	{"a drain needs no reason", count(1), Inputs{Tally: of(3, 0, 3), Drain: Drain{Phase: Withdrawing}},
 		Intent{State: Withdrawn, Reason: "withdrawn: draining"}},
@@ -47,7 +47,7 @@ var sentences = []struct {
 		Intent{State: Withdrawn, Reason: "withdrawn: override (until 2026-03-01T13:00:00Z)", Again: noon.Add(time.Hour)}},
 	{"the operator advertises until", count(1),
 		Inputs{Tally: of(0, 0, 3), Uplinks: Uplinks{0, 2}, HoldUntil: noon.Add(time.Hour),
-			Override: Override{ForceAdvertise, "alice", "maintenance", noon.Add(30 * time.Minute)}},
+			Override: Override{Word: ForceAdvertise, By: "alice", Reason: "maintenance", Until: noon.Add(30 * time.Minute)}},
 		Intent{State: Advertised, Reason: "advertised: override by alice: maintenance (until 2026-03-01T12:30:00Z)",
 			Again: noon.Add(30 * time.Minute)}},
 	{"an override stops at its end", count(1),
@@ -94,7 +94,7 @@ var sentences = []struct {
 	{"a forced advertisement does not hide weakness", count(1).degraded(Threshold{Percent: 50}),
 		Inputs{Tally: of(0, 0, 3), Override: Override{Word: ForceAdvertise, By: "alice", Reason: "maintenance"}},
 		Intent{State: Advertised, Level: 1, Reason: "advertised, degraded below 50%: override by alice: maintenance"}},
-	{"preferring others", count(1), Inputs{Tally: of(2, 0, 3), Drain: Drain{PreferOthers, "kernel update"}},
+	{"preferring others", count(1), Inputs{Tally: of(2, 0, 3), Drain: Drain{Phase: PreferOthers, Reason: "kernel update"}},
 		Intent{State: Advertised, GracefulShutdown: true,
 			Reason: "advertised, preferring others (draining: kernel update): 2 of 3 backends healthy (minimum 1)"}},
 	{"preferring others, degraded and by force", count(1).degraded(Threshold{Percent: 50}),

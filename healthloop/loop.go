@@ -41,6 +41,9 @@ type Options struct {
 	Probed func(vip, kind string, took time.Duration)
 	// Turned is called when a backend went up or down; why is nil for up.
 	Turned func(vip, backend string, to Health, why error)
+	// Changed is called when something of a VIP's status changed that is worth
+	// showing: not for each probe, but maybe more than once for the same thing.
+	Changed func(vip string)
 	// Late is called when a probe begins, with how long after its due time.
 	Late func(d time.Duration)
 }
@@ -140,6 +143,26 @@ func (l *Loop) Apply(ctx context.Context, vips []VIP) error {
 		s.apply(vips, time.Now())
 		return nil
 	})
+}
+
+// Put adds or changes these VIPs and removes those, all or, with an error,
+// nothing. It is as Apply for them, and touches no other.
+func (l *Loop) Put(ctx context.Context, vips []VIP, remove []string) error {
+	return errors.ErrUnsupported
+}
+
+// Look returns what the loop knows now of these VIPs; names that it does not
+// know are left out.
+func (l *Loop) Look(ctx context.Context, names []string) ([]VIPStatus, error) {
+	var found []VIPStatus
+	err := l.do(ctx, func(s *state) {
+		for _, name := range names {
+			if v := s.vips[name]; v != nil {
+				found = append(found, v.status())
+			}
+		}
+	})
+	return found, err
 }
 
 // SetDrain says how far this node is on its way out.

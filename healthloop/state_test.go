@@ -84,9 +84,9 @@ func TestDrainPhases(t *testing.T) {
 	loopTest(t, []VIP{up, down}, func(r *rig) {
 		r.until(5 * time.Second)
 		r.heard()
-		r.must(r.SetDrain(r.t.Context(), Drain{PreferOthers, "kernel update"}))
+		r.must(r.SetDrain(r.t.Context(), Drain{Phase: PreferOthers, Reason: "kernel update"}))
 		r.until(6 * time.Second)
-		r.must(r.SetDrain(r.t.Context(), Drain{Withdrawing, "kernel update"}))
+		r.must(r.SetDrain(r.t.Context(), Drain{Phase: Withdrawing, Reason: "kernel update"}))
 		r.until(7 * time.Second)
 		r.must(r.SetDrain(r.t.Context(), Drain{}))
 		r.want(

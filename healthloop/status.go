@@ -16,6 +16,7 @@ type Status struct {
 // A VIPStatus is what is known of a VIP.
 type VIPStatus struct {
 	Name        string
+	Policy      Policy
 	Intent      Intent
 	Since       time.Time // of Intent.State
 	Transitions [3]uint64 // into each State
@@ -38,8 +39,11 @@ type BackendStatus struct {
 	Failures map[Reason]uint64 // bad probes
 	Probed   time.Time         // when the last probe began; zero: none yet
 	Took     time.Duration     // how long it lasted
-	Skipped  uint64            // turns that found the last probe still running, came too late, or were excused
-	Watched  bool
+	// Recent is how long the last probes took, up to 32, oldest first, to about
+	// a tenth; that of a bad one is negative.
+	Recent  []time.Duration
+	Skipped uint64 // turns that found the last probe still running, came too late, or were excused
+	Watched bool
 }
 
 func (s *state) status() Status {
@@ -53,6 +57,7 @@ func (s *state) status() Status {
 func (v *vip) status() VIPStatus {
 	st := VIPStatus{
 		Name:        v.name,
+		Policy:      v.policy,
 		Intent:      v.intent,
 		Since:       v.since,
 		Transitions: v.became,
