@@ -33,7 +33,7 @@ func assemble(c *checker) *Config {
 		StateDir: c.path(c.doc.StateDir),
 		BGP:      c.bgp,
 		BFD:      c.bfd(),
-		Drain:    Drain(c.doc.Drain),
+		Drain:    Drain{PreferOthers: c.doc.Drain.PreferOthers, GracePeriod: c.doc.Drain.GracePeriod},
 		VIPs:     vips,
 		HTTP:     HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
 		Log:      Log(c.doc.Log),

@@ -27,6 +27,8 @@ type Config struct {
 	BFD      BFD
 	Drain    Drain
 	VIPs     []VIP // in the order of the file
+	API      API
+	Hooks    []Hook
 	HTTP     HTTP
 	Log      Log
 }
@@ -36,7 +38,7 @@ type BGP struct {
 	Enabled         bool
 	Speaker         Speaker
 	Address         string // of gobgpd's API: host:port or unix:///path
-	API             API
+	API             GoBGPAPI
 	TLS             *TLS // nil: plaintext
 	LocalAS         uint32
 	RouterID        netip.Addr
@@ -56,14 +58,14 @@ const (
 	SpeakerEmbedded Speaker = "embedded"
 )
 
-// API is a GoBGP API version.
-type API string
+// GoBGPAPI is a version of GoBGP's API.
+type GoBGPAPI string
 
 // The APIs; APIAuto asks the daemon.
 const (
-	APIAuto API = "auto"
-	APIv3   API = "v3"
-	APIv4   API = "v4"
+	APIAuto GoBGPAPI = "auto"
+	APIv3   GoBGPAPI = "v3"
+	APIv4   GoBGPAPI = "v4"
 )
 
 // TLS names the files of a TLS client; each was seen to be readable.
@@ -111,8 +113,10 @@ type Export struct {
 
 // Drain is how to leave.
 type Drain struct {
-	PreferOthers time.Duration
-	GracePeriod  time.Duration
+	PreferOthers     time.Duration
+	GracePeriod      time.Duration
+	Connections      string        // what is counted: none, sockets, conntrack
+	ConnectionsLimit time.Duration // how long to wait for none to be left
 }
 
 // A VIP is a prefix with its policy and backends.

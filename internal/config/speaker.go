@@ -9,7 +9,7 @@ import (
 func (c *checker) speaker() {
 	raw := &c.doc.BGP
 	c.bgp = BGP{
-		Enabled: raw.Enabled, Speaker: Speaker(raw.Speaker), Address: raw.Address, API: API(raw.API),
+		Enabled: raw.Enabled, Speaker: Speaker(raw.Speaker), Address: raw.Address, API: GoBGPAPI(raw.API),
 		TLS: c.tls("bgp.tls", raw.TLS), RouterID: raw.RouterID,
 		ListenPort: raw.ListenPort, ListenAddresses: raw.ListenAddresses, Manage: raw.Manage,
 	}
