@@ -26,14 +26,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func fixedStatus() Status {
 	return Status{
 		VIPs: []VIP{{
-			Name: "web", Advertised: true, ToAdvertised: 2, ToWithdrawn: 1,
+			Name: "web", Advertised: true, ToAdvertised: 2, ToWithdrawn: 1, State: "advertised", Override: "advertise",
 			Healthy: 1, Unhealthy: 1, Unknown: 1,
 			Backends: []Backend{
 				{Name: "a", Up: true},
 				{Name: "b", Failures: map[string]uint64{"timeout": 3, "refused": 7}},
 				{Name: "c"},
 			},
-		}, {Name: `dns "main"`, ToWithdrawn: 1}},
+		}, {Name: `dns "main"`, ToWithdrawn: 1, State: "withdrawn", HeldDown: true}, {Name: "new", State: "undecided"}},
 		Speaker: &Speaker{
 			Up: true, Wanted: 1, Installed: 3, Foreign: 2, Drift: 4,
 			Neighbors: []Neighbor{{
@@ -58,6 +58,9 @@ func fixedStatus() Status {
 		ProbesSkipped: 5,
 		Draining:      true,
 		Reload:        Reload{OK: true, At: time.UnixMilli(1767225600500)},
+		Hooks:         []Hook{{Target: "https://hooks.example/vipd", Sent: 31, Failed: 32, Missed: 33}, {Target: "/usr/local/bin/page", Sent: 1}, {Target: "/usr/local/bin/page", Sent: 2}},
+		State:         &State{Saves: 34, Failures: 35},
+		API:           &API{Watchers: 36, Refused: 37},
 	}
 }
 
@@ -147,6 +150,19 @@ func TestNothingOfBFDIsShownWithoutASession(t *testing.T) {
 	for line := range strings.Lines(scrape(t, New(options(s)).handler)) {
 		if strings.HasPrefix(line, "vipd_bfd_") && !strings.HasPrefix(line, "vipd_bfd_detection_seconds") {
 			t.Errorf("shown: %s", line)
+		}
+	}
+}
+
+// Without state_dir, api.listen and hooks there is nothing to alert on.
+func TestNothingIsShownOfWhatIsNotConfigured(t *testing.T) {
+	s := fixedSources()
+	s.Status = func(context.Context) (Status, error) { return Status{VIPs: []VIP{{Name: "web"}}}, nil }
+	for line := range strings.Lines(scrape(t, New(options(s)).handler)) {
+		for _, name := range []string{"vipd_vip_wanted", "vipd_vip_override", "vipd_vip_held_down", "vipd_state_", "vipd_api_", "vipd_hook_"} {
+			if strings.HasPrefix(line, name) {
+				t.Errorf("shown: %s", line)
+			}
 		}
 	}
 }

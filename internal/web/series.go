@@ -25,7 +25,7 @@ const (
 
 // table lists every metric that is read from a Status.
 func table() []series {
-	return slices.Concat(vipSeries(), speakerSeries(), bfdSeries(), nodeSeries())
+	return slices.Concat(vipSeries(), decisionSeries(), speakerSeries(), bfdSeries(), nodeSeries(), controlSeries())
 }
 
 func vipSeries() []series {

@@ -128,7 +128,7 @@ type Reload struct {
 
 // A Hook is one whom vipd tells of events.
 type Hook struct {
-	Target               string // another for each: its URL or program
+	Target               string // its URL, without what may be secret, or its program
 	Sent, Failed, Missed uint64 // events that were taken, were refused, and were never offered
 }
 
