@@ -21,6 +21,8 @@ type decoder struct {
 	known map[reflect.Type][]field
 }
 
+func newDecoder(r *report) decoder { return decoder{r, map[reflect.Type][]field{}} }
+
 // section fills the struct out from in, which is a map or nil.
 func (d *decoder) section(path string, in any, out reflect.Value) {
 	m, ok := in.(map[string]any)
@@ -52,6 +54,11 @@ func (d *decoder) fields(t reflect.Type) []field {
 	return list
 }
 
+// isSection is the function of that name, without looking at a type twice.
+func (d *decoder) isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && len(d.fields(t)) > 0
+}
+
 func (d *decoder) unknown(path, key string, list []field) {
 	var keys []string
 	for _, f := range list {
@@ -69,7 +76,7 @@ func (d *decoder) unknown(path, key string, list []field) {
 // field gives a key its value or its default.
 func (d *decoder) field(f field, path string, v any, there bool, out reflect.Value) {
 	text := f.tag.Get("default")
-	there = there && !(v == nil && isContainer(f.typ))
+	there = there && !(v == nil && d.isContainer(f.typ))
 	switch {
 	case there && v == nil:
 		d.errorf(path, "has no value (%s)", cmp.Or(f.tag.Get("need"), "leave the key out for the default"))
@@ -79,18 +86,18 @@ func (d *decoder) field(f field, path string, v any, there bool, out reflect.Val
 		d.errorf(path, "is missing (%s)", f.tag.Get("need"))
 	case text != "":
 		d.value(f, path, fromText(text, f.typ), out)
-	case isSection(f.typ):
+	case d.isSection(f.typ):
 		d.section(path, nil, out) // for the defaults within it
 	}
 }
 
 // isContainer tells what may be written empty: the key of a section or list
 // whose content is commented out.
-func isContainer(t reflect.Type) bool {
+func (d *decoder) isContainer(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Kind() == reflect.Slice || t.Kind() == reflect.Map || isSection(t)
+	return t.Kind() == reflect.Slice || t.Kind() == reflect.Map || d.isSection(t)
 }
 
 func (d *decoder) value(f field, path string, v any, out reflect.Value) {
@@ -102,7 +109,7 @@ func (d *decoder) value(f field, path string, v any, out reflect.Value) {
 	case reflect.Map:
 		d.names(f, path, v, out)
 	default:
-		if isSection(out.Type()) {
+		if d.isSection(out.Type()) {
 			d.section(path, v, out)
 		} else if wrong := scalar(f, v, out); wrong != "" {
 			d.errorf(path, "%s", wrong)

@@ -69,7 +69,7 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem) {
 		return nil, r.sorted()
 	}
 	var doc document
-	d := decoder{r, map[reflect.Type][]field{}}
+	d := newDecoder(r)
 	d.section("", r.merge(file, opts), reflect.ValueOf(&doc).Elem())
 	c := assemble(&checker{report: r, doc: &doc, opts: opts, dir: filepath.Dir(name), refused: r.paths()})
 	if r.failed() {
