@@ -2,30 +2,31 @@ package healthloop
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // check refuses what the loop can't work with: it is the caller's mistake, but
-// must not take the VIPs down that are served now.
-func check(vips []VIP) error {
-	names := make(map[string]bool, len(vips))
+// must not take the VIPs down that are served now. It returns the VIPs' names.
+func check(vips []VIP) (names map[string]bool, err error) {
+	names = make(map[string]bool, len(vips))
 	for _, v := range vips {
 		if names[v.Name] {
-			return fmt.Errorf("vip %q: given twice", v.Name)
+			return nil, fmt.Errorf("vip %q: given twice", v.Name)
 		}
 		names[v.Name] = true
 		backends := make(map[string]bool, len(v.Backends))
 		for _, b := range v.Backends {
 			if backends[b.Name] {
-				return fmt.Errorf("vip %q: backend %q: given twice", v.Name, b.Name)
+				return nil, fmt.Errorf("vip %q: backend %q: given twice", v.Name, b.Name)
 			}
 			backends[b.Name] = true
 			if err := b.check(); err != nil {
-				return fmt.Errorf("vip %q: backend %q: %w", v.Name, b.Name, err)
+				return nil, fmt.Errorf("vip %q: backend %q: %w", v.Name, b.Name, err)
 			}
 		}
 	}
-	return nil
+	return names, nil
 }
 
 func (b Backend) check() error {
@@ -42,37 +43,70 @@ func (b Backend) check() error {
 	return nil
 }
 
-// apply makes vips the wanted ones. Those that stay and come are decided before
-// those that go are reported: a prefix that only changed its VIP's name is at
-// no time nobody's.
-func (s *state) apply(vips []VIP, now time.Time) {
-	gone := s.vips
-	s.vips, s.order = make(map[string]*vip, len(vips)), make([]*vip, 0, len(vips))
-	var fresh []*backend
-	for _, wanted := range vips {
-		v := gone[wanted.Name]
-		delete(gone, wanted.Name)
-		if v == nil {
-			v = &vip{name: wanted.Name}
-			v.again.ring = func(now time.Time) { s.decide(v, now) }
+// apply makes vips, of these names, the wanted ones.
+func (s *state) apply(vips []VIP, names map[string]bool, now time.Time) {
+	var gone []string
+	for v := range s.inOrder() {
+		if !names[v.name] {
+			gone = append(gone, v.name)
 		}
-		s.vips[v.name] = v
-		s.order = append(s.order, v)
-		v.setPolicy(wanted.Policy)
-		fresh = append(fresh, s.setBackends(v, wanted.Backends, now)...)
-		s.decide(v, now)
 	}
-	for _, v := range gone {
-		s.alarms.unset(&v.again)
-		for _, b := range v.backends {
-			s.remove(b)
+	s.put(vips, gone, now)
+	for _, w := range vips {
+		s.order.MoveToBack(s.vips[w.Name].place)
+	}
+}
+
+// put makes vips wanted as they are given, and the gone ones not any more.
+// Those that stay and come are decided before those that go are reported: a
+// prefix that only changed its VIP's name is at no time nobody's.
+func (s *state) put(vips []VIP, gone []string, now time.Time) {
+	var fresh []*backend
+	for _, w := range vips {
+		fresh = append(fresh, s.set(w, now)...)
+	}
+	for _, name := range gone {
+		if v := s.vips[name]; v != nil {
+			s.drop(v)
 		}
-		s.Sink.Removed(v.name)
 	}
 	s.spread(fresh, now)
 }
 
-func (v *vip) setPolicy(p Policy) {
+// set makes one VIP wanted, and returns those of its backends that are to be
+// probed soon.
+func (s *state) set(w VIP, now time.Time) (fresh []*backend) {
+	v := s.vips[w.Name]
+	if v == nil {
+		v = &vip{name: w.Name}
+		v.again.ring = func(now time.Time) { s.decide(v, now) }
+		v.place = s.order.PushBack(v)
+		s.vips[v.name] = v
+	}
+	other := v.setPolicy(w.Policy)
+	fresh, others := s.setBackends(v, w.Backends, now)
+	if other || others {
+		s.changed(v)
+	}
+	s.decide(v, now)
+	return fresh
+}
+
+// drop makes v unwanted.
+func (s *state) drop(v *vip) {
+	delete(s.vips, v.name)
+	s.order.Remove(v.place)
+	s.alarms.unset(&v.again)
+	for _, b := range v.backends {
+		s.remove(b)
+	}
+	s.Sink.Removed(v.name)
+	s.changed(v)
+}
+
+// setPolicy reports whether p is another policy.
+func (v *vip) setPolicy(p Policy) (other bool) {
+	was := v.policy
 	v.policy = p
 	switch {
 	case p.LinkBandwidth.PerWeight == 0:
@@ -80,15 +114,22 @@ func (v *vip) setPolicy(p Policy) {
 	case v.capacity == nil:
 		v.capacity = new(capacity)
 	}
+	return !p.equal(was)
 }
 
-// setBackends makes wanted the backends of v, and returns those that are to be
-// probed soon.
-func (s *state) setBackends(v *vip, wanted []Backend, now time.Time) (fresh []*backend) {
+func (p Policy) equal(o Policy) bool {
+	return p.MinHealthy == o.MinHealthy && p.HoldDown == o.HoldDown && slices.Equal(p.Degraded, o.Degraded) &&
+		p.LinkBandwidth == o.LinkBandwidth && p.OnUplinksDown == o.OnUplinksDown
+}
+
+// setBackends makes wanted the backends of v. It returns those that are to be
+// probed soon, and whether the list shows others than before, or in another way.
+func (s *state) setBackends(v *vip, wanted []Backend, now time.Time) (fresh []*backend, others bool) {
 	gone := make(map[string]*backend, len(v.backends))
 	for _, b := range v.backends {
 		gone[b.Name] = b
 	}
+	was := v.backends
 	v.backends, v.tally = make([]*backend, 0, len(wanted)), Tally{}
 	for _, w := range wanted {
 		b := gone[w.Name]
@@ -96,8 +137,11 @@ func (s *state) setBackends(v *vip, wanted []Backend, now time.Time) (fresh []*b
 		if b == nil {
 			b = s.newBackend(v, w)
 			fresh = append(fresh, b)
-		} else if s.update(b, w, now) {
-			fresh = append(fresh, b)
+		} else {
+			others = others || w.Weight != b.Weight || w.Kind != b.Kind
+			if s.update(b, w, now) {
+				fresh = append(fresh, b)
+			}
 		}
 		v.backends = append(v.backends, b)
 		v.tally = v.tally.plus(b.record.health, b.Weight)
@@ -105,7 +149,7 @@ func (s *state) setBackends(v *vip, wanted []Backend, now time.Time) (fresh []*b
 	for _, b := range gone {
 		s.remove(b)
 	}
-	return fresh
+	return fresh, others || !slices.Equal(v.backends, was)
 }
 
 func (s *state) newBackend(v *vip, w Backend) *backend {
@@ -153,7 +197,7 @@ func (s *state) spread(bs []*backend, now time.Time) {
 
 func (s *state) everyone() []*backend {
 	var all []*backend
-	for _, v := range s.order {
+	for v := range s.inOrder() {
 		all = append(all, v.backends...)
 	}
 	return all

@@ -18,6 +18,7 @@ type backend struct {
 	skipped  uint64
 	probed   time.Time // when the last probe began
 	took     time.Duration
+	recent   recent
 }
 
 // An asker is a prober in the service of a backend. It is replaced with it, so
@@ -136,6 +137,7 @@ func (s *state) record(b *backend, a *asker, now time.Time) {
 		return
 	}
 	b.probed, b.took = a.began, a.took
+	b.recent.note(a.took, a.err != nil)
 	if s.Probed != nil {
 		s.Probed(b.vip.name, b.Kind, a.took)
 	}
@@ -153,11 +155,15 @@ func (s *state) record(b *backend, a *asker, now time.Time) {
 	}
 }
 
-// setRecord puts r in force for b, and tells when that is another verdict.
+// setRecord puts r in force for b, and tells when that is another verdict, or
+// the same for another reason.
 func (s *state) setRecord(b *backend, r record) {
-	was := b.record.health
+	was := b.record
 	b.record = r
-	if s.Turned != nil && r.health != was {
+	if s.Changed != nil && !r.readsAs(was) {
+		s.changed(b.vip)
+	}
+	if s.Turned != nil && r.health != was.health {
 		s.Turned(b.vip.name, b.Name, r.health, r.err)
 	}
 }

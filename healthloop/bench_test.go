@@ -77,7 +77,7 @@ func BenchmarkProbe(b *testing.B) {
 	l := New(Options{Sink: deaf{}})
 	s := <-l.idle
 	s.running = ctx
-	s.apply(thousands(10_000), l.epoch)
+	s.put(thousands(10_000), nil, l.epoch)
 	b.ReportAllocs()
 	for b.Loop() {
 		now := l.epoch.Add(s.alarms[0].at)

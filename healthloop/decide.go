@@ -117,39 +117,44 @@ func (s State) String() string {
 // Decide says what the network should see for a VIP now, and why. The first
 // rule that applies wins; docs/decisions.md has a sentence for each.
 func Decide(p Policy, in Inputs, now time.Time) Intent {
+	in.Drain, in.Override = in.Drain.in(now), in.Override.in(now)
 	counted := fmt.Sprintf("%s (minimum %s)", in.Tally, p.MinHealthy)
-	word := in.Override.at(now)
+	enough := in.Tally.reaches(p.MinHealthy)
 	switch {
 	case in.Drain.Phase == Withdrawing:
-		return withdraw("draining" + because(in.Drain.Reason))
-	case word == ForceWithdraw:
-		return withdraw(in.Override.text()).again(in.Override.Until)
-	case word == ForceAdvertise:
-		return advertise(p, in, now, in.Override.text()).again(in.Override.Until)
+		return withdraw(RuleDraining, in.Drain.text()).again(in.Drain.Until)
+	case in.Override.Word == ForceWithdraw:
+		return withdraw(RuleOverrideWithdraw, in.Override.text()).again(in.Override.Until)
+	case in.Override.Word == ForceAdvertise:
+		return advertise(RuleOverrideAdvertise, p, in, now, in.Override.text()).again(in.Override.Until)
 	case in.Uplinks.down() && p.OnUplinksDown == UplinksWithdraw:
-		return withdraw(fmt.Sprintf("0 of %d uplinks alive", in.Uplinks.Total))
+		return withdraw(RuleUplinksDown, fmt.Sprintf("0 of %d uplinks alive", in.Uplinks.Total))
 	case in.Tally.TotalWeight == 0:
-		return withdraw("no backends")
-	case in.Tally.reaches(p.MinHealthy) && now.Before(in.HoldUntil):
-		return withdraw(fmt.Sprintf("held down until %s: %s", instant(in.HoldUntil), counted)).again(in.HoldUntil)
-	case in.Tally.reaches(p.MinHealthy) && in.Last.State == Undecided && p.shape(in.Tally) != p.shape(in.Tally.hopeful()):
-		return Intent{State: Undecided, Level: -1, Reason: "undecided how weak: " + counted}
-	case in.Tally.reaches(p.MinHealthy):
-		return advertise(p, in, now, counted)
+		return withdraw(RuleNoBackends, "no backends")
+	case enough && now.Before(in.HoldUntil):
+		return withdraw(RuleHoldDown, fmt.Sprintf("held down until %s: %s", instant(in.HoldUntil), counted)).again(in.HoldUntil)
+	case enough && in.Last.State == Undecided && p.shape(in.Tally) != p.shape(in.Tally.hopeful()):
+		return undecided("undecided how weak: " + counted)
+	case enough:
+		return advertise(RuleChecks, p, in, now, counted)
 	case in.Tally.hopeful().reaches(p.MinHealthy):
-		return Intent{State: Undecided, Level: -1, Reason: "undecided: " + counted}
+		return undecided("undecided: " + counted)
 	}
-	return withdraw(counted)
+	return withdraw(RuleChecks, counted)
 }
 
-// byChecks reports whether it is the checks or the uplinks that decide, and
-// not the operator.
-func (in Inputs) byChecks(now time.Time) bool {
-	return in.Drain.Phase != Withdrawing && in.Override.at(now) == Auto
+// byOperator reports whether it is somebody's word that decided, and not the
+// checks or the uplinks.
+func (r Rule) byOperator() bool {
+	return r == RuleDraining || r == RuleOverrideWithdraw || r == RuleOverrideAdvertise
 }
 
-func withdraw(why string) Intent {
-	return Intent{State: Withdrawn, Level: -1, Reason: "withdrawn: " + why}
+func withdraw(r Rule, why string) Intent {
+	return Intent{State: Withdrawn, Rule: r, Level: -1, Reason: "withdrawn: " + why}
+}
+
+func undecided(why string) Intent {
+	return Intent{State: Undecided, Rule: RuleUndecided, Level: -1, Reason: why}
 }
 
 // A shape is how an advertised VIP looks to the network by its tally.
@@ -167,21 +172,22 @@ func (p Policy) shape(t Tally) shape {
 }
 
 // advertise says how the VIP is announced, now that it is.
-func advertise(p Policy, in Inputs, now time.Time, why string) Intent {
+func advertise(r Rule, p Policy, in Inputs, now time.Time, why string) Intent {
 	// Unknown backends have no say in whether the VIP is announced, but get the
 	// benefit of the doubt in how: else each backend added would show the
 	// network a moment of weakness that was none.
 	t := in.Tally.hopeful()
-	i := Intent{State: Advertised, Level: p.shape(t).level, Reason: "advertised"}
+	i := Intent{State: Advertised, Rule: r, Level: p.shape(t).level, Reason: "advertised"}
 	if i.Level >= 0 {
 		i.Reason += ", degraded below " + p.Degraded[i.Level].Below.String()
 	}
+	i.LinkBandwidth, i.Again = p.LinkBandwidth.of(t, in, now)
 	if in.Drain.Phase == PreferOthers {
 		i.GracefulShutdown = true
-		i.Reason += ", preferring others (draining" + because(in.Drain.Reason) + ")"
+		i.Reason += ", preferring others (" + in.Drain.text() + ")"
+		i = i.again(in.Drain.Until)
 	}
 	i.Reason += ": " + why
-	i.LinkBandwidth, i.Again = p.LinkBandwidth.of(t, in, now)
 	return i
 }
 
@@ -210,35 +216,43 @@ func (i Intent) again(t time.Time) Intent {
 	return i
 }
 
-// at is the word that is in force: that of an override that ended is Auto.
-func (o Override) at(now time.Time) Word {
-	if !o.Until.IsZero() && !now.Before(o.Until) {
-		return Auto
+// in is the drain that is in force: one that ended is none.
+func (d Drain) in(now time.Time) Drain {
+	if over(d.Until, now) {
+		return Drain{}
 	}
-	return o.Word
+	return d
 }
 
-// text is the override in a reason.
-func (o Override) text() string {
-	s := "override"
-	if o.By != "" {
-		s += " by " + o.By
+// in is the override that is in force: one that ended is none.
+func (o Override) in(now time.Time) Override {
+	if over(o.Until, now) {
+		return Override{}
 	}
-	s += because(o.Reason)
-	if !o.Until.IsZero() {
-		s += " (until " + instant(o.Until) + ")"
+	return o
+}
+
+// over reports whether what lasts until then has ended; zero is no end.
+func over(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
+
+func (d Drain) text() string    { return said("draining", d.By, d.Reason, d.Until) }
+func (o Override) text() string { return said("override", o.By, o.Reason, o.Until) }
+
+// said is somebody's word in a reason.
+func said(what, by, reason string, until time.Time) string {
+	if by != "" {
+		what += " by " + by
 	}
-	return s
+	if reason != "" {
+		what += ": " + reason
+	}
+	if !until.IsZero() {
+		what += " (until " + instant(until) + ")"
+	}
+	return what
 }
 
 func (u Uplinks) down() bool { return u.Total > 0 && u.Up == 0 }
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
-}
 
 // instant names a time in a reason: the end and not what is left, so that the
 // reason is the same until something happens.

@@ -75,3 +75,15 @@ func (r record) reasked() record {
 	r.good, r.bad = 0, 0
 	return r
 }
+
+// readsAs reports whether a reader is told the same by both.
+func (r record) readsAs(o record) bool {
+	return r.health == o.health && r.reason == o.reason && text(r.err) == text(o.err)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

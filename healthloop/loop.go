@@ -3,6 +3,7 @@ package healthloop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -136,19 +137,33 @@ func (l *Loop) Beat() time.Time { return l.epoch.Add(time.Duration(l.beat.Load()
 // their health and their place in time as Backend.Key says. The VIPs are the
 // loop's from here on.
 func (l *Loop) Apply(ctx context.Context, vips []VIP) error {
-	if err := check(vips); err != nil {
+	names, err := check(vips)
+	if err != nil {
 		return err
 	}
 	return l.change(ctx, func(s *state) error {
-		s.apply(vips, time.Now())
+		s.apply(vips, names, time.Now())
 		return nil
 	})
 }
 
 // Put adds or changes these VIPs and removes those, all or, with an error,
-// nothing. It is as Apply for them, and touches no other.
+// nothing. It is as Apply with all the others as they are, and touches none of
+// them. Names that are not there need no removal.
 func (l *Loop) Put(ctx context.Context, vips []VIP, remove []string) error {
-	return errors.ErrUnsupported
+	names, err := check(vips)
+	if err != nil {
+		return err
+	}
+	for _, name := range remove {
+		if names[name] {
+			return fmt.Errorf("vip %q: both given and removed", name)
+		}
+	}
+	return l.change(ctx, func(s *state) error {
+		s.put(vips, remove, time.Now())
+		return nil
+	})
 }
 
 // Look returns what the loop knows now of these VIPs; names that it does not
@@ -192,7 +207,7 @@ func (l *Loop) SetOverride(ctx context.Context, vip string, o Override) error {
 // Snapshot returns what the loop knows now.
 func (l *Loop) Snapshot(ctx context.Context) (Status, error) {
 	var status Status
-	err := l.do(ctx, func(s *state) { status = s.status() })
+	err := l.do(ctx, func(s *state) { status = s.status(time.Now()) })
 	return status, err
 }
 

@@ -1,8 +1,11 @@
 package healthloop
 
 import (
+	"container/list"
 	"context"
 	"fmt"
+	"iter"
+	"math"
 	"time"
 )
 
@@ -15,7 +18,7 @@ type state struct {
 	ended    bool            // nothing is begun any more
 	inFlight int             // probes and watches that have not reported their end
 	vips     map[string]*vip
-	order    []*vip // as applied
+	order    list.List // of *vip: as applied, then as put
 	drain    Drain
 	uplinks  Uplinks
 	skipped  uint64 // turns, of backends that are gone too
@@ -30,6 +33,7 @@ type state struct {
 // A vip is a VIP with its decision and what led to it.
 type vip struct {
 	name     string
+	place    *list.Element // in order
 	policy   Policy
 	backends []*backend
 	tally    Tally
@@ -42,11 +46,28 @@ type vip struct {
 	fell     time.Time // when the checks withdrew it; zero once it is back
 	became   [3]uint64 // changes by State
 	capacity *capacity // nil: not announced
-	again    alarm     // of intent.Again
+	again    alarm     // see remind
+}
+
+// inOrder yields all VIPs.
+func (s *state) inOrder() iter.Seq[*vip] {
+	return func(yield func(*vip) bool) {
+		for e := s.order.Front(); e != nil && yield(e.Value.(*vip)); {
+			e = e.Next()
+		}
+	}
+}
+
+// changed tells that something of v changed that is worth showing.
+func (s *state) changed(v *vip) {
+	if s.Changed != nil {
+		s.Changed(v.name)
+	}
 }
 
 // decide makes the decision on v anew.
 func (s *state) decide(v *vip, now time.Time) {
+	s.expire(v, now)
 	in := Inputs{
 		Tally:     v.tally,
 		Override:  v.override,
@@ -59,7 +80,7 @@ func (s *state) decide(v *vip, now time.Time) {
 		in.CapacitySince = v.capacity.note(v.tally, now)
 	}
 	i := Decide(v.policy, in, now)
-	if v.shown && i.State == Withdrawn && in.byChecks(now) {
+	if v.shown && i.State == Withdrawn && !i.Rule.byOperator() {
 		v.fell = now
 	}
 	switch i.State {
@@ -79,23 +100,44 @@ func (s *state) decide(v *vip, now time.Time) {
 	s.remind(v, now)
 	if last.Again = i.Again; last != i {
 		s.Sink.Intent(v.name, i)
+		s.changed(v)
 	}
 }
 
-// remind sets the alarm for when time alone could change the decision on v.
+// expire forgets what is over, so that a clock that is set back does not bring
+// it back.
+func (s *state) expire(v *vip, now time.Time) {
+	s.drain = s.drain.in(now)
+	if over(v.override.Until, now) {
+		v.override = Override{}
+		s.changed(v)
+	}
+	if over(v.holdUntil(), now) {
+		v.fell = time.Time{}
+		s.changed(v)
+	}
+}
+
+// remind sets the alarm for when time alone could change the decision on v, or
+// what is shown beside it.
 func (s *state) remind(v *vip, now time.Time) {
-	if v.intent.Again.IsZero() {
+	wait := time.Duration(math.MaxInt64)
+	for _, end := range [...]time.Time{v.intent.Again, v.override.Until, v.holdUntil()} {
+		if !end.IsZero() {
+			wait = min(wait, end.Sub(now))
+		}
+	}
+	if wait == math.MaxInt64 {
 		s.alarms.unset(&v.again)
 		return
 	}
-	// An override ends by the wall clock, which may be set in the meantime:
-	// so look again each minute.
-	wait := min(v.intent.Again.Sub(now), time.Minute)
-	s.alarms.set(&v.again, now.Add(wait).Sub(s.epoch))
+	// An end that has no monotonic reading is one of the wall clock, which may
+	// be set in the meantime: so look again each minute.
+	s.alarms.set(&v.again, now.Add(min(wait, time.Minute)).Sub(s.epoch))
 }
 
 func (s *state) decideAll(now time.Time) {
-	for _, v := range s.order {
+	for v := range s.inOrder() {
 		s.decide(v, now)
 	}
 }
@@ -106,6 +148,7 @@ func (s *state) override(vip string, o Override, now time.Time) error {
 		return fmt.Errorf("override %q: no such vip", vip)
 	}
 	v.override = o
+	s.changed(v)
 	s.decide(v, now)
 	return nil
 }

@@ -22,7 +22,7 @@ type VIPStatus struct {
 	Transitions [3]uint64 // into each State
 	Tally       Tally
 	Override    Override
-	HoldUntil   time.Time // zero: not held down; may be over
+	HoldUntil   time.Time // zero: no hold-down runs
 	Backends    []BackendStatus
 }
 
@@ -46,9 +46,9 @@ type BackendStatus struct {
 	Watched bool
 }
 
-func (s *state) status() Status {
-	st := Status{VIPs: make([]VIPStatus, 0, len(s.order)), Drain: s.drain, Uplinks: s.uplinks, Skipped: s.skipped}
-	for _, v := range s.order {
+func (s *state) status(now time.Time) Status {
+	st := Status{VIPs: make([]VIPStatus, 0, len(s.vips)), Drain: s.drain.in(now), Uplinks: s.uplinks, Skipped: s.skipped}
+	for v := range s.inOrder() {
 		st.VIPs = append(st.VIPs, v.status())
 	}
 	return st
@@ -84,6 +84,7 @@ func (b *backend) status() BackendStatus {
 		Failures: maps.Clone(b.failures),
 		Probed:   b.probed,
 		Took:     b.took,
+		Recent:   b.recent.spans(),
 		Skipped:  b.skipped,
 		Watched:  b.asker.watching,
 	}
