@@ -24,6 +24,7 @@ type fakeSpeaker struct {
 	global  Global
 	paths   map[netip.Prefix]map[uint32]Path
 	peers   map[netip.Addr]NeighborState
+	adjOut  map[netip.Addr][]Outgoing // for any prefix
 	policy  []string
 	rules   []ExportRule  // of the policy added last
 	deaf    int           // so many next requests for an admin state are dropped
@@ -42,7 +43,7 @@ type fakeSpeaker struct {
 func newFakeSpeaker(owner uint32) *fakeSpeaker {
 	return &fakeSpeaker{
 		owner: owner, global: Global{ASN: 65001, RouterID: netip.MustParseAddr("10.0.0.1")},
-		paths: map[netip.Prefix]map[uint32]Path{}, peers: map[netip.Addr]NeighborState{},
+		paths: map[netip.Prefix]map[uint32]Path{}, peers: map[netip.Addr]NeighborState{}, adjOut: map[netip.Addr][]Outgoing{},
 		refuse: map[netip.Prefix]error{}, fail: map[string][]error{}, conns: map[*fakeConn]struct{}{},
 	}
 }
@@ -284,6 +285,15 @@ func (c *fakeConn) Neighbors(context.Context) ([]NeighborState, error) {
 			out = append(out, n)
 		}
 	})
+	return out, err
+}
+
+func (c *fakeConn) AdjOut(ctx context.Context, a netip.Addr, _ netip.Prefix) ([]Outgoing, error) {
+	if _, _, err := c.enter(ctx, "AdjOut"); err != nil {
+		return nil, err
+	}
+	var out []Outgoing
+	err := c.do("AdjOut", func() { out = slices.Clone(c.f.adjOut[a]) })
 	return out, err
 }
 

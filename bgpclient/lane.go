@@ -147,7 +147,8 @@ func (l *lane) serve(ctx context.Context, global Global) error {
 	if err := l.adopt(ctx); err != nil {
 		return err
 	}
-	l.link.Store(&Link{Connected: true, API: l.conn.API(), Global: global, Since: time.Now()})
+	l.live.Store(&live{conn: l.conn, life: ctx})
+	l.linkIs(&Link{Connected: true, API: l.conn.API(), Global: global, Since: time.Now()})
 	if err := l.putBack(ctx); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (l *lane) managing(global Global) *Management {
 		global.ASN, global.RouterID, want.Global.ASN, want.Global.RouterID)
 	if link := *l.link.Load(); link.Connected && link.Problem != problem {
 		link.Problem = problem
-		l.link.Store(&link)
+		l.linkIs(&link)
 		l.opts.Log.Error(problem)
 	}
 	return nil
@@ -75,7 +75,7 @@ func (l *lane) neighbors(ctx context.Context, global Global) error {
 	if err != nil {
 		return fmt.Errorf("list neighbors: %w", err)
 	}
-	l.peers.Store(&have)
+	l.peersAre(have)
 	want := l.managing(global)
 	if want == nil {
 		return nil

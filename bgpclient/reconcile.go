@@ -65,7 +65,12 @@ type Reconciler struct {
 	manageWake chan struct{} // manage
 	link       atomic.Pointer[Link]
 	peers      atomic.Pointer[[]NeighborState]
-	beat       atomic.Int64 // unix nanoseconds of the last time round
+	// live is the lane's connection, for questions that change nothing and must
+	// not wait for the lane; nil: none is in use. Whoever took one that ends
+	// meanwhile gets ErrLost from it, so nothing more has to be kept in step.
+	live   atomic.Pointer[live]
+	asking chan struct{} // held by the one question that the speaker works on
+	beat   atomic.Int64  // unix nanoseconds of the last time round
 	// had is every neighbor that was managed in this life: one that is no
 	// longer wanted is ours to delete. The lane's goroutine owns it.
 	had map[netip.Addr]struct{}
@@ -82,9 +87,9 @@ func New(opts Options) *Reconciler {
 		opts.Confirmed = func(time.Duration) {}
 	}
 	r := &Reconciler{
-		opts: opts, table: newTable(opts.Owner), had: map[netip.Addr]struct{}{}, owed: map[netip.Addr]struct{}{},
+		opts: opts, table: newTable(opts.Owner, opts.Changed), had: map[netip.Addr]struct{}{}, owed: map[netip.Addr]struct{}{},
 		holds: newHolds(opts.Disabled),
-		wake:  make(chan struct{}, 1), manageWake: make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1), manageWake: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 	}
 	r.link.Store(&Link{Problem: "not connected yet"})
 	r.beat.Store(time.Now().UnixNano())
@@ -206,9 +211,17 @@ func (r *Reconciler) disconnected(err error) {
 	if !last.Connected {
 		l.Since = last.Since
 	}
-	r.link.Store(l)
+	r.linkIs(l)
 	if last.Connected || last.Problem != l.Problem {
 		r.opts.Log.Warn("speaker not usable, trying on", zap.Error(err))
+	}
+}
+
+// linkIs publishes the link.
+func (r *Reconciler) linkIs(l *Link) {
+	last := r.link.Swap(l)
+	if r.opts.Linked != nil && (last.Connected != l.Connected || last.Problem != l.Problem || l.Connected && last.Since != l.Since) {
+		r.opts.Linked()
 	}
 }
 
@@ -221,7 +234,9 @@ func (r *Reconciler) session(ctx context.Context) error {
 		return err
 	}
 	l := newLane(r, conn)
-	err = errors.Join(l.run(ctx), conn.Close())
+	err = l.run(ctx)
+	r.live.Store(nil)
+	err = errors.Join(err, conn.Close())
 	if err == nil {
 		err = ErrLost
 	}

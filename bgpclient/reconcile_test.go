@@ -287,7 +287,7 @@ func TestMindsChangeWhileManyAreSent(t *testing.T) {
 }
 
 func TestChangeOfMindIsNoFailure(t *testing.T) {
-	tab := newTable(testOwner)
+	tab := newTable(testOwner, nil)
 	tab.sawAll(nil)
 	now := time.Now()
 	tab.set(prefix(1), Want{State: Present, Route: route(1, 10)}, false, now)

@@ -27,6 +27,15 @@ type Path struct {
 	Odd bool
 }
 
+// An Outgoing is a path of what a speaker has for one neighbor (Adj-RIB-Out, RFC
+// 4271 §3.2), and what keeps it back there.
+type Outgoing struct {
+	Local    bool   // as of Path; else learnt from a neighbor
+	ID       uint32 // likewise
+	Filtered bool   // an export policy rejects it
+	Surplus  bool   // the neighbor takes fewer paths a prefix (RFC 7911); not every version tells
+}
+
 // An Op is one change of the speaker's table. The owner's path identifier is
 // the connection's, so no Op can reach a path of somebody else.
 type Op struct {
@@ -64,7 +73,8 @@ type Change struct {
 
 // A Speaker is one live connection to a BGP daemon. All methods fail with
 // ErrLost once the connection is lost; nothing that they return tells that a
-// route is there, besides Paths.
+// route is there, besides Paths. Neighbors and AdjOut may be called beside any
+// other method, from any goroutine.
 type Speaker interface {
 	// Paths yields the local paths of the global table: all of them when
 	// prefixes is nil, else those of exactly these prefixes. Paths of other
@@ -82,6 +92,9 @@ type Speaker interface {
 	Global(ctx context.Context) (Global, error)
 	// Neighbors lists all neighbors of the speaker.
 	Neighbors(ctx context.Context) ([]NeighborState, error)
+	// AdjOut lists what the speaker has for a neighbor and exactly prefix. It
+	// means something while there is a session only.
+	AdjOut(ctx context.Context, neighbor netip.Addr, prefix netip.Prefix) ([]Outgoing, error)
 	// EnableNeighbor and DisableNeighbor ask for an admin state; whether they
 	// were heard, Neighbors tells.
 	EnableNeighbor(ctx context.Context, a netip.Addr) error
@@ -158,6 +171,7 @@ type NeighborState struct {
 	Neighbor  // as configured; Password only where the speaker tells it
 	State     SessionState
 	AdminDown bool      // kept down: by anybody, or for too many prefixes
+	Deferring bool      // sent nothing yet, as others have to tell all first (RFC 4724 §4.1)
 	BFD       bool      // the speaker runs a BFD session of its own for it
 	Accepted  uint64    // prefixes taken from it, all families
 	Since     time.Time // of the last change between established and not; zero: never established

@@ -2,6 +2,7 @@ package bgpclient
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -20,10 +21,10 @@ type Status struct {
 	Synced                     bool // Routes tell the speaker's present table
 	Routes                     []RouteStatus
 	Wanted, Installed, Foreign int
-	Drift                      uint64 // how often a route of ours was found changed by others
-	Removed                    uint64 // routes withdrawn of prefixes that are not managed any more
-	Neighbors                  []NeighborState
-	Holds                      []HoldStatus // sorted by address
+	Drift                      uint64          // how often a route of ours was found changed by others
+	Removed                    uint64          // routes withdrawn of prefixes that are not managed any more
+	Neighbors                  []NeighborState // sorted by address
+	Holds                      []HoldStatus    // sorted by address
 }
 
 // A RouteStatus is one managed prefix.
@@ -43,19 +44,17 @@ func (r *Reconciler) Status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Synced, s.Drift, s.Removed = t.synced, t.drift, t.removed
+	s.Wanted, s.Installed, s.Foreign = t.counts.wanted, t.counts.installed, t.counts.foreign
 	s.Routes = make([]RouteStatus, 0, len(t.entries))
 	for prefix, e := range t.entries {
-		rs := e.status(prefix, t.owner)
-		s.Routes = append(s.Routes, rs)
-		s.Wanted += count(rs.Want.State == Present)
-		s.Installed += count(rs.Installed)
-		s.Foreign += count(rs.Foreign)
+		s.Routes = append(s.Routes, e.status(prefix))
 	}
 	return s
 }
 
 // Route tells one prefix of Status.Routes; false: it is not managed.
 func (r *Reconciler) Route(prefix netip.Prefix) (RouteStatus, bool) {
+	prefix = prefix.Masked()
 	t := r.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -63,7 +62,7 @@ func (r *Reconciler) Route(prefix netip.Prefix) (RouteStatus, bool) {
 	if !ok {
 		return RouteStatus{}, false
 	}
-	return e.status(prefix, t.owner), true
+	return e.status(prefix), true
 }
 
 // Link is that of Status, without the walk.
@@ -71,8 +70,10 @@ func (r *Reconciler) Link() Link { return *r.link.Load() }
 
 // Counts are those of Status, without the walk.
 func (r *Reconciler) Counts() (wanted, installed, foreign int, drift uint64) {
-	s := r.Status()
-	return s.Wanted, s.Installed, s.Foreign, s.Drift
+	t := r.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts.wanted, t.counts.installed, t.counts.foreign, t.drift
 }
 
 // Holds is that of Status, without the walk.
@@ -86,13 +87,23 @@ func (r *Reconciler) Neighbors() []NeighborState {
 	return nil
 }
 
-func (e *entry) status(prefix netip.Prefix, owner uint32) RouteStatus {
-	_, ours := ownPath(e.have, owner)
-	rs := RouteStatus{Prefix: prefix, Want: e.want, Confirmed: e.confirmed, Installed: ours, Foreign: e.foreign}
-	if e.err != nil {
-		rs.Err = e.err.Error()
+// peersAre publishes the neighbors, sorted by address.
+func (r *Reconciler) peersAre(have []NeighborState) {
+	slices.SortFunc(have, func(a, b NeighborState) int { return a.Address.Compare(b.Address) })
+	last := r.peers.Swap(&have)
+	if r.opts.Peers != nil && (last == nil || !slices.EqualFunc(*last, have, sameButCounters)) {
+		r.opts.Peers()
 	}
-	return rs
+}
+
+func sameButCounters(a, b NeighborState) bool {
+	b.Accepted, b.Received, b.Sent = a.Accepted, a.Received, a.Sent
+	return a == b
+}
+
+func (e *entry) status(prefix netip.Prefix) RouteStatus {
+	p := e.public
+	return RouteStatus{Prefix: prefix, Want: e.want, Confirmed: p.confirmed, Installed: p.installed, Foreign: p.foreign, Err: p.err}
 }
 
 func count(yes bool) int {

@@ -26,6 +26,9 @@ type table struct {
 	removed uint64                    // routes withdrawn of prefixes that are forgotten now
 	synced  bool                      // the whole table was compared on the present connection
 	changed chan struct{}             // closed and renewed when open or synced change
+	counts  counts                    // of entries, as published
+	tell    func(netip.Prefix)        // Options.Changed; nil: nobody wants to know
+	untold  []netip.Prefix            // what to call it for, once mu is free
 }
 
 // An entry is one prefix. Confirmed means that the speaker showed what is wanted.
@@ -40,12 +43,15 @@ type entry struct {
 	foreign   bool   // have holds paths of others too
 	err       error  // of the last attempt, until confirmed
 	tries     int
-	retryAt   time.Time // zero: no retry is due
+	retryAt   time.Time     // zero: no retry is due
+	public    public        // what was published last
+	awaited   chan struct{} // closed when it is confirmed or gone; nil: nobody waits
 }
 
-func newTable(owner uint32) *table {
+func newTable(owner uint32, tell func(netip.Prefix)) *table {
 	return &table{
 		owner:   owner,
+		tell:    tell,
 		entries: map[netip.Prefix]*entry{},
 		dirty:   map[netip.Prefix]struct{}{},
 		leaving: map[netip.Prefix]struct{}{},
@@ -57,7 +63,7 @@ func newTable(owner uint32) *table {
 // set changes what is wanted for a prefix and reports whether that is news.
 func (t *table) set(prefix netip.Prefix, w Want, forget bool, now time.Time) bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	e, ok := t.entries[prefix]
 	if ok && e.forget == forget && e.want.State == w.State && e.want.Route.Equal(w.Route) {
 		return false
@@ -72,6 +78,8 @@ func (t *table) set(prefix netip.Prefix, w Want, forget bool, now time.Time) boo
 	e.want, e.forget, e.decided, e.acted = w, forget, now, false
 	e.confirmed, e.err, e.tries, e.retryAt = false, nil, 0, time.Time{}
 	t.mark(prefix, e)
+	t.publish(prefix, e)
+	t.tellLater(prefix) // the route may be another one
 	return true
 }
 
@@ -91,7 +99,7 @@ func (t *table) mark(prefix netip.Prefix, e *entry) {
 // returns, not what is dirty.
 func (t *table) take(limit int, now time.Time) (ops []Op, confirmed []time.Duration) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	if !t.synced {
 		return nil, nil
 	}
@@ -142,7 +150,7 @@ type news struct {
 func (t *table) saw(prefixes []netip.Prefix, paths []Path, now time.Time) (n news) {
 	have := byPrefix(paths)
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	for _, prefix := range prefixes {
 		e, ok := t.entries[prefix]
 		if !ok {
@@ -157,6 +165,7 @@ func (t *table) saw(prefixes []netip.Prefix, paths []Path, now time.Time) (n new
 				t.drift++
 			}
 			t.reopen(e)
+			t.publish(prefix, e)
 			n.differ = append(n.differ, op)
 			continue
 		}
@@ -181,7 +190,7 @@ func (e *entry) show(have []Path, owner uint32) bool {
 func (t *table) sawAll(paths []Path) (n news) {
 	have := byPrefix(paths)
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	for prefix, list := range have {
 		if _, ours := ownPath(list, t.owner); ours && t.entries[prefix] == nil {
 			t.entries[prefix] = &entry{forget: true}
@@ -195,6 +204,7 @@ func (t *table) sawAll(paths []Path) (n news) {
 		}
 		e.err, e.tries, e.retryAt = nil, 0, time.Time{}
 		t.mark(prefix, e)
+		t.publish(prefix, e)
 	}
 	t.synced = true
 	return n
@@ -213,11 +223,10 @@ func (t *table) confirm(prefix netip.Prefix, now time.Time, took []time.Duration
 		e.decided = time.Time{}
 	}
 	e.err, e.tries, e.retryAt = nil, 0, time.Time{}
+	t.publish(prefix, e)
 	if e.forget {
 		t.removed += uint64(count(e.acted))
-		delete(t.entries, prefix)
-		delete(t.dirty, prefix)
-		delete(t.leaving, prefix)
+		t.drop(prefix, e)
 	}
 	return took
 }
@@ -234,7 +243,7 @@ func (t *table) reopen(e *entry) {
 // failed is still the wanted one; news is whether an operator was not told yet.
 func (t *table) failed(prefix netip.Prefix, err error, now time.Time) (counts, news bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	e, ok := t.entries[prefix]
 	if !ok || !e.acted {
 		return false, false
@@ -243,6 +252,7 @@ func (t *table) failed(prefix netip.Prefix, err error, now time.Time) (counts, n
 	e.err = err
 	e.tries++
 	e.retryAt = now.Add(retryDelay(e.tries))
+	t.publish(prefix, e)
 	return true, news
 }
 
@@ -347,11 +357,12 @@ func (t *table) prefixes() []netip.Prefix {
 // lost notes that nothing is known of the speaker any more.
 func (t *table) lost() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlock()
 	t.synced = false
-	for _, e := range t.entries {
+	for prefix, e := range t.entries {
 		t.reopen(e)
 		e.have, e.foreign = nil, false
+		t.publish(prefix, e)
 	}
 	t.notify()
 }

@@ -11,7 +11,7 @@ func BenchmarkTake10k(b *testing.B) {
 	now := time.Now()
 	for b.Loop() {
 		b.StopTimer()
-		t := newTable(testOwner)
+		t := newTable(testOwner, nil)
 		t.sawAll(nil)
 		for i := range 10_000 {
 			t.set(prefix(i), Want{State: Present, Route: route(i, 10)}, false, now)
@@ -25,7 +25,7 @@ func BenchmarkTake10k(b *testing.B) {
 }
 
 func TestWithdrawalsAreTakenFirst(t *testing.T) {
-	tab, now := newTable(testOwner), time.Now()
+	tab, now := newTable(testOwner, nil), time.Now()
 	paths := []Path{{Route: route(1, 10), ID: testOwner}, {Route: route(2, 10), ID: testOwner}}
 	tab.sawAll(paths) // of a former life: to be removed
 	for i := range 5 {

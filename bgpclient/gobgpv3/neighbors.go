@@ -71,16 +71,9 @@ func (c client) SoftResetOut(ctx context.Context, address string) error {
 
 // ListLeftBehind lists what policies keep back: no version 3 withdraws it.
 func (c client) ListLeftBehind(ctx context.Context, address string, want uint16, yield func(driver.Listed)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s, err := c.GobgpApiClient.ListPath(ctx, &api.ListPathRequest{
-		TableType: api.TableType_ADJ_OUT, Name: address, Family: family(want), EnableFiltered: true, EnableOnlyBinary: true,
-	})
-	return driver.Collect(s, err, func(r *api.ListPathResponse) {
-		for _, p := range r.GetDestination().GetPaths() {
-			if p.GetFiltered() {
-				yield(listed(p))
-			}
+	return c.ListAdjOut(ctx, address, want, nil, func(l driver.Listed) {
+		if l.Filtered {
+			yield(l)
 		}
 	})
 }
@@ -121,6 +114,7 @@ func neighborState(p *api.Peer) bgpclient.NeighborState {
 		Received:  messages(p.GetState().GetMessages().GetReceived()),
 		Sent:      messages(p.GetState().GetMessages().GetSent()),
 		Since:     driver.Instant(p.GetTimers().GetState().GetDowntime()),
+		Deferring: p.GetGracefulRestart().GetLocalRestarting(),
 	}
 	if s.State == bgpclient.Established {
 		s.Since = driver.Instant(p.GetTimers().GetState().GetUptime())

@@ -80,11 +80,23 @@ func (c client) AddPathStream(ctx context.Context, next func() []driver.Write) e
 	return err
 }
 
-// ListPath lists paths in binary.
+// ListPath lists paths of the global table.
 func (c client) ListPath(ctx context.Context, want uint16, prefixes []netip.Prefix, yield func(driver.Listed)) error {
+	return c.listPath(ctx, &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family(want)}, prefixes, yield)
+}
+
+// ListAdjOut lists paths that there are for a neighbor.
+func (c client) ListAdjOut(ctx context.Context, address string, want uint16, prefixes []netip.Prefix, yield func(driver.Listed)) error {
+	return c.listPath(ctx, &api.ListPathRequest{
+		TableType: api.TableType_ADJ_OUT, Name: address, Family: family(want), EnableFiltered: true,
+	}, prefixes, yield)
+}
+
+// listPath lists paths in binary.
+func (c client) listPath(ctx context.Context, req *api.ListPathRequest, prefixes []netip.Prefix, yield func(driver.Listed)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req := &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family(want), EnableOnlyBinary: true}
+	req.EnableOnlyBinary = true
 	for _, p := range prefixes {
 		req.Prefixes = append(req.Prefixes, &api.TableLookupPrefix{Prefix: p.String(), Type: api.TableLookupPrefix_EXACT})
 	}
@@ -100,6 +112,7 @@ func listed(p *api.Path) driver.Listed {
 	return driver.Listed{
 		Neighbor: p.GetNeighborIp(), AFI: afi(p.GetFamily()), NLRI: p.GetNlriBinary(),
 		Attributes: p.GetPattrsBinary(), Identifier: p.GetIdentifier(), Withdrawn: p.GetIsWithdraw(),
+		Filtered: p.GetFiltered(), Surplus: p.GetSendMaxFiltered(),
 	}
 }
 

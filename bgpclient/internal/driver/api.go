@@ -42,6 +42,10 @@ type neighbors interface {
 	UpdatePeer(ctx context.Context, n bgpclient.Neighbor) error
 	DeletePeer(ctx context.Context, address string) error
 	SoftResetOut(ctx context.Context, address string) error
+	// ListAdjOut lists what there is for a neighbor of a unicast family, also
+	// what is kept back: of all or exact prefixes. Attributes are as they were
+	// before policies.
+	ListAdjOut(ctx context.Context, address string, afi uint16, prefixes []netip.Prefix, yield func(Listed)) error
 	// ListLeftBehind lists what policies keep back from a neighbor, and what a
 	// soft reset nevertheless leaves there if it was sent before. Versions
 	// whose soft reset withdraws it list nothing.
@@ -71,6 +75,8 @@ type Listed struct {
 	Attributes [][]byte
 	Identifier uint32
 	Withdrawn  bool
+	Filtered   bool // of ListAdjOut: a policy keeps it back
+	Surplus    bool // likewise: the neighbor takes fewer paths; 3.10 does not tell
 }
 
 // Receiver is a gRPC stream of answers.

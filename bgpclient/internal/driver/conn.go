@@ -8,6 +8,7 @@ import (
 
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/bgpclient/internal/link"
+	"github.com/fiberlb/vipd/bgpclient/internal/wire"
 )
 
 // A Conn is a bgpclient.Conn over one API.
@@ -87,6 +88,19 @@ func (c *Conn) Neighbors(ctx context.Context) (out []bgpclient.NeighborState, er
 		}
 	})
 	return out, link.Error(ctx, "list neighbors", err)
+}
+
+// AdjOut lists what the speaker has for a neighbor and exactly prefix. GoBGP
+// keeps no record of it: it goes through its whole table, and shows what it
+// would send now, or would have while there was a session.
+func (c *Conn) AdjOut(ctx context.Context, a netip.Addr, prefix netip.Prefix) (out []bgpclient.Outgoing, err error) {
+	afi := wire.AFI(prefix.Addr())
+	err = c.api.ListAdjOut(ctx, a.String(), afi, []netip.Prefix{prefix}, func(l Listed) {
+		if have, err := wire.ParsePrefix(l.NLRI, afi); err == nil && have == prefix && l.AFI == afi && !l.Withdrawn {
+			out = append(out, bgpclient.Outgoing{Local: l.local(), ID: l.Identifier, Filtered: l.Filtered, Surplus: l.Surplus})
+		}
+	})
+	return out, link.Error(ctx, fmt.Sprintf("list paths of %s for neighbor %s", prefix, a), err)
 }
 
 // AddNeighbor adds a neighbor. GoBGP's defaults of 120 s between attempts to

@@ -63,14 +63,14 @@ func (c *Conn) list(ctx context.Context, afi uint16, prefixes []netip.Prefix, yi
 	return link.Error(ctx, "list paths", err)
 }
 
+// local tells a path that was learnt from nobody.
+func (l Listed) local() bool { return !Address(l.Neighbor).IsValid() }
+
 // localPath reads a listed path. It is false for one that was learnt from a
 // neighbor, and for one that has no prefix of the family.
 func localPath(l Listed, afi uint16, asn uint32) (bgpclient.Path, bool) {
-	if _, err := netip.ParseAddr(l.Neighbor); err == nil {
-		return bgpclient.Path{}, false
-	}
 	prefix, err := wire.ParsePrefix(l.NLRI, afi)
-	if err != nil || l.Withdrawn || l.AFI != afi {
+	if err != nil || l.Withdrawn || l.AFI != afi || !l.local() {
 		return bgpclient.Path{}, false
 	}
 	route, odd := wire.Decode(prefix, l.Attributes, asn)
