@@ -98,6 +98,7 @@ type rig struct {
 
 	mu    sync.Mutex // of what the test shares with the loop's owner
 	said  []string
+	moved []string // what the loop said that it changed
 	late  time.Duration
 	stall time.Duration // how long the sink lets the owner wait, once
 }
@@ -124,6 +125,11 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, start: time.Now(), stop: func() error { return nil }}
 	r.Loop = New(Options{
 		Sink: r,
+		Changed: func(vip string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.moved = append(r.moved, vip)
+		},
 		Late: func(d time.Duration) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -191,6 +197,16 @@ func (r *rig) heard() []string {
 	said := r.said
 	r.said = nil
 	return said
+}
+
+// changes are the VIPs that changed since the last call, once for each time
+// that the loop said so.
+func (r *rig) changes() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	moved := r.moved
+	r.moved = nil
+	return moved
 }
 
 // stalled makes the sink hold up the loop, once.

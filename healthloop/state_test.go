@@ -150,15 +150,3 @@ func TestFlappingCapacityCostsOneUpdate(t *testing.T) {
 		}
 	})
 }
-
-// The end of an override is one of the wall clock, which may be set forward.
-func TestAnEndIsLookedAtEachMinute(t *testing.T) {
-	r := newRig(t)
-	r.apply(vipOf("web", count(1), &script{}))
-	end := time.Now().Add(time.Hour)
-	r.must(r.SetOverride(t.Context(), "web", Override{Word: ForceAdvertise, Until: end}))
-	s := <-r.idle
-	if at := s.alarms[0].at; at > time.Since(s.epoch)+time.Minute {
-		t.Errorf("looks again after %s", at)
-	}
-}
