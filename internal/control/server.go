@@ -2,9 +2,22 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/internal/board"
 )
 
@@ -32,21 +45,144 @@ type Options struct {
 	Log                 *zap.Logger
 }
 
-// A Server serves the control API.
-type Server struct{ opts Options }
+// A Server serves the control API. It has one goroutine for each listener, and
+// one for each stream; gRPC has its own.
+type Server struct {
+	opts      Options
+	limits    limits
+	grants    atomic.Pointer[grants]
+	keyring   atomic.Pointer[keyring] // nil without TLS
+	names     names
+	callers   *quota // connections of each caller
+	watches   *quota
+	pace      *pacer
+	strangers rate.Sometimes // connections that are refused are told of
+	listeners []*listener
+	stopping  chan struct{}
+	streams   sync.WaitGroup // goroutines that send
+}
 
 // New returns a Server. It starts and opens nothing.
-func New(o Options) *Server { return &Server{opts: o} }
+func New(o Options) *Server { return newServer(o, defaultLimits()) }
+
+func newServer(o Options, l limits) *Server {
+	s := &Server{
+		opts: o, limits: l,
+		callers:   newQuota(0, l.callerConnections),
+		watches:   newQuota(l.watches, l.callerWatches),
+		pace:      newPacer(l.mutations, l.burst),
+		strangers: rate.Sometimes{First: 10, Interval: time.Second},
+		stopping:  make(chan struct{}),
+	}
+	s.grants.Store(&grants{o.ReadWrite, o.ReadOnly, uint32(os.Geteuid())})
+	return s
+}
 
 // Listen opens all that is to be listened on, or nothing.
-func (s *Server) Listen() error { return nil }
-
-// Run serves until ctx ends. It listens if nobody has asked it to before.
-func (s *Server) Run(ctx context.Context) error {
-	<-ctx.Done()
+func (s *Server) Listen() error {
+	if s.opts.TLS != nil {
+		k, err := newKeyring(*s.opts.TLS, s.opts.Log)
+		if err != nil {
+			return err
+		}
+		s.keyring.Store(k)
+	}
+	for _, name := range s.opts.Listen {
+		l, err := s.open(name)
+		if err != nil {
+			s.close()
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
 	return nil
 }
 
-// Reconfigure puts other roles and certificates in force, for those too that
+func (s *Server) close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	s.listeners = nil
+}
+
+// Reconfigure puts other roles and certificates in force, also for those who
 // are connected. With an error nothing changed.
-func (s *Server) Reconfigure(readWrite, readOnly Roles, tls *TLSFiles) error { return nil }
+func (s *Server) Reconfigure(readWrite, readOnly Roles, tls *TLSFiles) error {
+	old := s.keyring.Load()
+	switch {
+	case (tls == nil) != (old == nil):
+		return errors.New("api.tls: TCP can be given TLS, or lose it, by a restart only")
+	case tls != nil && *tls != old.files:
+		k, err := newKeyring(*tls, s.opts.Log)
+		if err != nil {
+			return err
+		}
+		s.keyring.Store(k)
+	}
+	s.grants.Store(&grants{readWrite, readOnly, s.grants.Load().own})
+	return nil
+}
+
+// Run serves until ctx ends. It listens if nobody has asked it to before, and
+// is for one use.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listeners == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	alive := health.NewServer() // serving, by default
+	alive.SetServingStatus(vipdv1.VipService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	server := s.server(alive)
+	ended := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		s.opts.Log.Info("api serves", zap.String("listen", l.name))
+		go func() { // until the server stops
+			err := server.Serve(l)
+			if err != nil {
+				err = fmt.Errorf("api.listen: %s: %w", l.name, err)
+			}
+			ended <- err
+		}()
+	}
+	var failed error
+	waiting := len(s.listeners)
+	select {
+	case failed = <-ended:
+		waiting--
+	case <-ctx.Done():
+	}
+	close(s.stopping) // ends the streams
+	alive.Shutdown()
+	hard := time.AfterFunc(s.limits.stop, server.Stop)
+	server.GracefulStop()
+	hard.Stop()
+	for range waiting {
+		<-ended
+	}
+	s.streams.Wait()
+	return failed
+}
+
+func (s *Server) server(alive *health.Server) *grpc.Server {
+	server := grpc.NewServer(
+		grpc.Creds(identity{s}),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+		grpc.StatsHandler(unread{s}),
+		grpc.MaxRecvMsgSize(s.limits.receive),
+		grpc.MaxSendMsgSize(s.limits.send),
+		grpc.MaxConcurrentStreams(s.limits.streams),
+		grpc.MaxHeaderListSize(headers),
+		grpc.ConnectionTimeout(s.limits.handshake),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: s.limits.idle, Time: s.limits.ping, Timeout: s.limits.pong,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPings, PermitWithoutStream: true}),
+	)
+	vipdv1.RegisterVipServiceServer(server, service{s: s})
+	healthv1.RegisterHealthServer(server, alive)
+	reflection.Register(server)
+	return server
+}
