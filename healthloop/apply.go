@@ -167,7 +167,7 @@ func (s *state) update(b *backend, w Backend, now time.Time) bool {
 	if w.Key != was.Key {
 		b.dismiss()
 		b.asker = s.newAsker(b, w.Prober)
-		b.record = b.record.reasked()
+		s.setRecord(b, b.record.reasked())
 		return true
 	}
 	s.setRecord(b, b.record.judged(now, w.Timing))

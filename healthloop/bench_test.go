@@ -2,6 +2,7 @@ package healthloop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -95,11 +96,25 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-func BenchmarkSnapshot(b *testing.B) {
+// probed is a loop of 40,000 backends that have been asked often.
+func probed(b *testing.B) *Loop {
 	l := New(Options{Sink: deaf{}})
 	if err := l.Apply(b.Context(), thousands(40_000)); err != nil {
 		b.Fatal(err)
 	}
+	s := <-l.idle
+	defer func() { l.idle <- s }()
+	for _, b := range s.everyone() {
+		for range len(b.recent.ring) {
+			s.record(b, &asker{asked: l.epoch, began: l.epoch, took: time.Millisecond}, l.epoch)
+		}
+	}
+	return l
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	l := probed(b)
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := l.Snapshot(b.Context()); err != nil {
 			b.Fatal(err)
@@ -112,6 +127,38 @@ func BenchmarkApplyUnchanged(b *testing.B) {
 	vips := thousands(40_000)
 	for b.Loop() {
 		if err := l.Apply(b.Context(), vips); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLookAtOne(b *testing.B) {
+	l := probed(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Look(b.Context(), []string{"vip5000"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPutOne(b *testing.B) {
+	l := probed(b)
+	vips := [][]VIP{thousands(4), thousands(8)[:1]}
+	vips[1][0].Backends = vips[1][0].Backends[:3]
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := l.Put(b.Context(), vips[i%2], nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAddAndRemoveOne(b *testing.B) {
+	l := probed(b)
+	v := []VIP{vipOf("new", count(1), easy{}, easy{}, easy{}, easy{})}
+	for b.Loop() {
+		if err := errors.Join(l.Put(b.Context(), v, nil), l.Put(b.Context(), nil, []string{"new"})); err != nil {
 			b.Fatal(err)
 		}
 	}

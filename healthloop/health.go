@@ -63,6 +63,11 @@ func (r record) judged(now time.Time, t Timing) record {
 	case r.health != Down && r.bad >= t.Fall, r.health == Unknown && r.unsure >= t.Rise+t.Fall:
 		r.health, r.since = Down, now
 	}
+	return r.cleared()
+}
+
+// cleared is the record without the error of a backend that is up and well.
+func (r record) cleared() record {
 	if r.health == Up && r.bad == 0 {
 		r.err, r.reason = nil, ""
 	}
@@ -73,7 +78,7 @@ func (r record) judged(now time.Time, t Timing) record {
 // stays, but probes of the old way no longer count towards another.
 func (r record) reasked() record {
 	r.good, r.bad = 0, 0
-	return r
+	return r.cleared()
 }
 
 // readsAs reports whether a reader is told the same by both.

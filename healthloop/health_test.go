@@ -54,6 +54,17 @@ func TestHealthSaysWhyUntilItIsUp(t *testing.T) {
 	}
 }
 
+// What is wrong with the old way of asking is no news of a backend that is up.
+func TestNewWayOfAskingForgetsAPassingError(t *testing.T) {
+	bad := errors.New("nobody there")
+	for health, want := range map[Health]error{Up: nil, Down: bad, Unknown: bad} {
+		r := record{health: health, bad: 1, err: bad, reason: ReasonRefused}.reasked()
+		if r.health != health || r.err != want || (r.reason == "") != (want == nil) {
+			t.Errorf("%s: %+v", health, r)
+		}
+	}
+}
+
 func TestNewTimingJudgesOldProbes(t *testing.T) {
 	r := record{health: Up, bad: 2}
 	if got := r.judged(noon, Timing{Rise: 1, Fall: 2}).health; got != Down {

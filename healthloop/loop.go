@@ -173,7 +173,7 @@ func (l *Loop) Look(ctx context.Context, names []string) ([]VIPStatus, error) {
 	err := l.do(ctx, func(s *state) {
 		for _, name := range names {
 			if v := s.vips[name]; v != nil {
-				found = append(found, v.status())
+				found = append(found, v.closely())
 			}
 		}
 	})

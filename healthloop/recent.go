@@ -2,42 +2,37 @@ package healthloop
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
 // recent is how long a backend's last probes took, oldest first from next on,
 // in a byte each: 0 is none yet, else the index of the nearest mark, and with
-// bad added that of a bad one.
+// badMark added that of a bad one.
 type recent struct {
 	ring [32]uint8
 	next uint8 // where the next one goes
 }
 
-const bad = 128
+const badMark = 128
 
 // marks are the durations that a recent can tell apart, from a microsecond to
-// 19 minutes, each 18 % more than the one before: so the nearest one is at most
-// 9 % off. The first one stands for none.
-var marks = func() (s [bad]time.Duration) {
-	for i := 1; i < len(s); i++ {
-		s[i] = time.Duration(float64(time.Microsecond) * math.Pow(1.18, float64(i-1)))
+// 50 minutes, four to a doubling: so the nearest one is at most 9.1 % off. The
+// first one stands for none.
+var marks = func() (m [badMark]time.Duration) {
+	for i := 1; i < len(m); i++ {
+		m[i] = time.Duration(float64(time.Microsecond) * math.Exp2(float64(i-1)/4))
 	}
-	return s
+	return m
 }()
 
 // note takes in one more probe.
 func (r *recent) note(took time.Duration, failed bool) {
-	i, _ := slices.BinarySearch(marks[:], took)
-	i = min(max(i, 1), len(marks)-1)
-	// The nearest as a proportion: took² > marks[i-1] · marks[i].
-	if i > 1 && float64(took)*float64(took) < float64(marks[i-1])*float64(marks[i]) {
-		i--
-	}
+	doublings := math.Log2(float64(max(took, time.Microsecond)) / float64(time.Microsecond))
+	mark := min(1+int(4*doublings+0.5), badMark-1)
 	if failed {
-		i += bad
+		mark += badMark
 	}
-	r.ring[r.next] = uint8(i)
+	r.ring[r.next] = uint8(mark)
 	r.next = (r.next + 1) % uint8(len(r.ring))
 }
 
@@ -50,10 +45,10 @@ func (r *recent) spans() []time.Duration {
 	for i := range r.ring {
 		switch mark := r.ring[(int(r.next)+i)%len(r.ring)]; {
 		case mark == 0:
-		case mark < bad:
+		case mark < badMark:
 			spans = append(spans, marks[mark])
 		default:
-			spans = append(spans, -marks[mark-bad])
+			spans = append(spans, -marks[mark-badMark])
 		}
 	}
 	return spans

@@ -3,6 +3,7 @@ package healthloop
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +132,29 @@ func TestDecideObeysEachSentence(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})
+	}
+}
+
+// The table of the rules has their names, in their order.
+func TestTheDocsNameEachRule(t *testing.T) {
+	text, err := os.ReadFile("../docs/decisions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Rule{RuleDraining, RuleOverrideWithdraw, RuleOverrideAdvertise, RuleUplinksDown, RuleNoBackends,
+		RuleHoldDown, RuleUndecided, RuleChecks, RuleUndecided, RuleChecks}
+	rows := regexp.MustCompile("(?m)^\\| \\d+ \\| `(\\w+)`: .*(?:`([a-z].*)`) \\|$").FindAllSubmatch(text, -1)
+	var got []Rule
+	for _, row := range rows {
+		got = append(got, Rule(row[1]))
+		for _, tt := range sentences {
+			if tt.want.Reason == string(row[2]) && tt.want.Rule != Rule(row[1]) {
+				t.Errorf("%s is by rule %s", row[2], tt.want.Rule)
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the docs name\n%s, want\n%s", got, want)
 	}
 }
 

@@ -147,8 +147,10 @@ func (s *state) override(vip string, o Override, now time.Time) error {
 	if v == nil {
 		return fmt.Errorf("override %q: no such vip", vip)
 	}
-	v.override = o
-	s.changed(v)
+	if o = o.in(now); o != v.override {
+		v.override = o
+		s.changed(v)
+	}
 	s.decide(v, now)
 	return nil
 }

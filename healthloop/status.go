@@ -40,7 +40,7 @@ type BackendStatus struct {
 	Probed   time.Time         // when the last probe began; zero: none yet
 	Took     time.Duration     // how long it lasted
 	// Recent is how long the last probes took, up to 32, oldest first, to about
-	// a tenth; that of a bad one is negative.
+	// a tenth; that of a bad one is negative. Only Look tells.
 	Recent  []time.Duration
 	Skipped uint64 // turns that found the last probe still running, came too late, or were excused
 	Watched bool
@@ -72,6 +72,15 @@ func (v *vip) status() VIPStatus {
 	return st
 }
 
+// closely is v's status with what is too much to tell of all VIPs at once.
+func (v *vip) closely() VIPStatus {
+	st := v.status()
+	for i, b := range v.backends {
+		st.Backends[i].Recent = b.recent.spans()
+	}
+	return st
+}
+
 func (b *backend) status() BackendStatus {
 	return BackendStatus{
 		Name:     b.Name,
@@ -84,7 +93,6 @@ func (b *backend) status() BackendStatus {
 		Failures: maps.Clone(b.failures),
 		Probed:   b.probed,
 		Took:     b.took,
-		Recent:   b.recent.spans(),
 		Skipped:  b.skipped,
 		Watched:  b.asker.watching,
 	}
