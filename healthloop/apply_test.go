@@ -192,9 +192,16 @@ func TestApplyOfNonsenseChangesNothing(t *testing.T) {
 			`vip "new": backend "b1": rise 0 or fall 3 is`:  spoil(func(b *Backend) { b.Timing.Rise = 0 }),
 			`vip "new": backend "b1": rise 2 or fall -1 is`: spoil(func(b *Backend) { b.Timing.Fall = -1 }),
 		} {
-			if err := r.Apply(r.t.Context(), vips); err == nil || !strings.HasPrefix(err.Error(), want) {
-				t.Errorf("got %v, want %s", err, want)
+			put := r.Put(r.t.Context(), append([]VIP{vipOf("good", count(1))}, vips...), []string{"web"})
+			for _, err := range []error{r.Apply(r.t.Context(), vips), put} {
+				if err == nil || !strings.HasPrefix(err.Error(), want) {
+					t.Errorf("got %v, want %s", err, want)
+				}
 			}
+		}
+		err := r.Put(r.t.Context(), []VIP{vipOf("new", count(1)), vipOf("web", count(1))}, []string{"old", "web"})
+		if err == nil || err.Error() != `vip "web": both given and removed` {
+			t.Errorf("given and removed: %v", err)
 		}
 		r.want()
 		if st := r.status(); len(st.VIPs) != 1 || st.VIPs[0].Name != "web" {
@@ -218,10 +225,13 @@ func TestManyCallers(t *testing.T) {
 				for i := range 300 {
 					time.Sleep(time.Duration(7*n+i%13) * time.Millisecond)
 					r.must(r.Apply(r.t.Context(), slices.Clone(configs[(n+i)%len(configs)])))
+					r.must(r.Put(r.t.Context(), configs[(n+i+1)%len(configs)], []string{"d"}))
 					r.must(r.SetDrain(r.t.Context(), Drain{Phase: DrainPhase(i % 3)}))
 					r.must(r.SetUplinks(r.t.Context(), Uplinks{i % 2, 1}))
 					_ = r.SetOverride(r.t.Context(), "a", Override{Word: Word(i % 3)}) // there may be no such vip now
 					r.status()
+					_, err := r.Look(r.t.Context(), []string{"a", "b"})
+					r.must(err)
 					r.Beat()
 				}
 			})

@@ -54,7 +54,9 @@ func TestChanged(t *testing.T) {
 			{"another kind", func() {
 				r.must(r.Put(ctx, web(func(v *VIP) { v.Backends[0].Weight, v.Backends[0].Kind = 2, "tcp" }), nil))
 			}, []string{"web"}},
-			{"a backend more", func() { r.must(r.Put(ctx, web(func(v *VIP) { v.Backends = append(v.Backends, spare) }), nil)) }, []string{"web"}},
+			{"a backend more", func() {
+				r.must(r.Put(ctx, web(func(v *VIP) { v.Backends = append(v.Backends, spare) }), nil))
+			}, []string{"web"}},
 			{"another order", func() {
 				r.must(r.Put(ctx, web(func(v *VIP) { v.Backends = append([]Backend{spare}, v.Backends...) }), nil))
 			}, []string{"web"}},

@@ -125,7 +125,10 @@ func TestWhatIsOverIsNotShown(t *testing.T) {
 			at             time.Duration
 			override, held bool
 			changed        int
-		}{{9 * time.Second, true, true, 0}, {11 * time.Second, false, true, 1}, {26 * time.Second, false, false, 1}, {time.Hour, false, false, 0}} {
+		}{
+			{9 * time.Second, true, true, 0}, {11 * time.Second, false, true, 1},
+			{26 * time.Second, false, false, 1}, {time.Hour, false, false, 0},
+		} {
 			r.until(tt.at)
 			st := r.status().VIPs[0]
 			if st.Override != (Override{}) != tt.override || !st.HoldUntil.IsZero() != tt.held {

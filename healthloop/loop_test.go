@@ -145,8 +145,13 @@ func TestMethodsBeforeAndAfterRun(t *testing.T) {
 			t.Errorf("asked at %s", asked)
 		}
 		r.must(r.stop())
-		if err := r.Apply(r.t.Context(), nil); err != errEnded {
-			t.Errorf("apply after the end: %v", err)
+		for _, err := range []error{r.Apply(r.t.Context(), nil), r.Put(r.t.Context(), nil, []string{"web"})} {
+			if err != errEnded {
+				t.Errorf("after the end: %v", err)
+			}
+		}
+		if got, err := r.Look(r.t.Context(), []string{"web"}); len(got) != 1 || err != nil {
+			t.Errorf("a look after the end: %v, %v", got, err)
 		}
 		if got := len(r.status().VIPs); got != 1 {
 			t.Errorf("%d vips after the end", got)
