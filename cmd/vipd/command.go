@@ -19,6 +19,7 @@ type app struct {
 	env            []string
 	path           string   // --config
 	set            []string // --set
+	ignoreState    bool
 }
 
 func (a *app) command() *cobra.Command {
@@ -42,7 +43,8 @@ Exit codes: 0 clean stop, 1 runtime failure, 2 bad configuration or usage.`,
 		root.AddCommand(c)
 		return c
 	}
-	verb("run", "run the daemon (the default verb)", func(c *cobra.Command) error { return a.runDaemon(c.Context()) })
+	run := verb("run", "run the daemon (the default verb)", func(c *cobra.Command) error { return a.runDaemon(c.Context()) })
+	run.Flags().BoolVar(&a.ignoreState, "ignore-state", false, "begin without what is kept in state_dir when that can't be read; the file is kept aside")
 	verb("check", "check the configuration and print what would be announced; change nothing",
 		func(*cobra.Command) error { return a.check() })
 	verb("flush", "withdraw every route that is vipd's from the speaker (for a stop hook, after a crash)",
@@ -72,11 +74,21 @@ func (a *app) load() (*config.Config, error) {
 }
 
 func (a *app) read() (*config.Config, []config.Problem, error) {
+	return config.Load(a.sources())
+}
+
+// parse reads the configuration from memory instead of the file.
+func (a *app) parse(name string, content []byte) (*config.Config, []config.Problem, error) {
+	cfg, problems := config.Parse(name, content, a.sources())
+	return cfg, problems, nil
+}
+
+func (a *app) sources() config.Options {
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "" // then config asks for node
 	}
-	return config.Load(config.Options{Path: a.path, Env: a.env, Set: a.set, Hostname: hostname})
+	return config.Options{Path: a.path, Env: a.env, Set: a.set, Hostname: hostname}
 }
 
 func (a *app) check() error {

@@ -35,7 +35,7 @@ func (a *app) runDaemon(ctx context.Context) error {
 	log.Info("vipd starts", zap.String("version", version), zap.String("config", a.path), zap.Int("vips", len(cfg.VIPs)))
 	began := time.Now()
 	err = daemon.Run(ctx, daemon.Options{
-		Config: cfg, Load: a.read, Signals: signals, Log: log, Level: level, Version: version, Watchdog: watchdog,
+		Config: cfg, Load: a.read, Parse: a.parse, IgnoreState: a.ignoreState, Signals: signals, Log: log, Level: level, Version: version, Watchdog: watchdog,
 		Notify: func(state string) {
 			if _, err := sd.SdNotify(false, state); err != nil {
 				log.Debug("service manager not told", zap.Error(err))

@@ -101,9 +101,13 @@ checks:
 vips:
   [%s]
 http: {listen: "%s"}
+api: {listen: ["unix://%s"]}
 log: {level: %s}
-`, p.state, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, p.log))
+`, p.state, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, w.socket(), p.log))
 }
+
+// socket is that of the control API.
+func (w *world) socket() string { return filepath.Join(w.tmp, "vipd.sock") }
 
 func (w *world) bgp(p plan) string {
 	if p.own {

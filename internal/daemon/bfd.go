@@ -41,6 +41,7 @@ type liveness struct {
 	log      *zap.Logger
 	detected func(after time.Duration)
 	changed  func([]bfdengine.Change) // called by follow's goroutine
+	shown    func()                   // called when sessions came, went or were changed
 
 	opened chan struct{}     // closed once the engine listens
 	engine *bfdengine.Engine // nil before
@@ -55,7 +56,7 @@ type liveness struct {
 
 func newLiveness(log *zap.Logger) *liveness {
 	l := &liveness{
-		log: log, detected: func(time.Duration) {}, changed: func([]bfdengine.Change) {},
+		log: log, detected: func(time.Duration) {}, changed: func([]bfdengine.Change) {}, shown: func() {},
 		opened: make(chan struct{}), wake: make(chan struct{}, 1), words: map[bfdengine.Key]*word{},
 	}
 	l.wanted.Store(&map[bfdengine.Key]bfdengine.Spec{})
@@ -161,6 +162,7 @@ func (l *liveness) keep(ctx context.Context) error {
 		if !l.reconcile(ctx, have, told) {
 			again.Reset(bfdRetry)
 		}
+		l.shown()
 	}
 }
 

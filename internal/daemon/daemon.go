@@ -13,11 +13,16 @@ import (
 
 	"go.uber.org/zap"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/bgpclient/embedded"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/healthloop/check"
+	"github.com/fiberlb/vipd/internal/board"
 	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/control"
+	"github.com/fiberlb/vipd/internal/drain"
+	"github.com/fiberlb/vipd/internal/publish"
 	"github.com/fiberlb/vipd/internal/web"
 )
 
@@ -26,19 +31,23 @@ type Options struct {
 	Config *config.Config
 	// Load loads the configuration anew, for a reload. The problems of a bad
 	// one come with a nil Config.
-	Load    func() (*config.Config, []config.Problem, error)
-	Signals <-chan os.Signal // SIGHUP, SIGTERM and SIGINT
-	Log     *zap.Logger
-	Level   zap.AtomicLevel // of Log, for a reload
-	Version string
+	Load func() (*config.Config, []config.Problem, error)
+	// Parse does so for a file that a client sends, to be checked only.
+	Parse func(name string, content []byte) (*config.Config, []config.Problem, error)
+	// IgnoreState begins without what is remembered when that can't be read.
+	IgnoreState bool
+	Signals     <-chan os.Signal // SIGHUP, SIGTERM and SIGINT
+	Log         *zap.Logger
+	Level       zap.AtomicLevel // of Log, for a reload
+	Version     string
 	// Notify tells the service manager of the daemon's state; nil: nobody.
 	Notify func(state string)
 	// Watchdog is how often the service manager wants a sign of life; 0: never.
 	Watchdog time.Duration
 }
 
-// A daemon is vipd, running. Its own goroutine, in Run, owns cfg; the rooms own
-// what is theirs.
+// A daemon is vipd, running. Its own goroutine, in Run, owns cfg and words; the
+// rooms own what is theirs.
 type daemon struct {
 	Options
 	cfg     *config.Config
@@ -50,16 +59,34 @@ type daemon struct {
 	timings *web.Timings
 	live    *liveness
 	uplinks *uplinks
-	memory  *memory // nil: state_dir is empty
+	memory  *memory
+
+	words  words
+	calls  chan func()   // to be run by the daemon's goroutine
+	gone   chan struct{} // closed when it takes no more
+	expiry *time.Timer   // of the override that ends first
+
+	board     *board.Board
+	publisher *publish.Publisher
+	drainer   *drain.Runner
+	api       *control.Server // nil: api.listen is empty
+	hooks     *hooks
 	// disabled are the neighbors that a former life disabled, and failed those
 	// of them that it did so for a failure.
 	disabled, failed []netip.Addr
 	web              *web.Server // nil: http.listen is empty
 
-	// leaving and reload are read by the web room.
-	leaving atomic.Pointer[string]
-	reload  atomic.Pointer[web.Reload]
-	begun   atomic.Bool // the service manager was told READY
+	// What others read, as it was last: of the configuration's file, and of this
+	// life.
+	config        atomic.Pointer[config.Config]
+	sessionOwners atomic.Pointer[map[string]string]
+	problems      atomic.Pointer[[]string]
+	leaving       atomic.Pointer[string]
+	stopping      atomic.Pointer[vipdv1.Drain]
+	reload        atomic.Pointer[web.Reload]
+	wasLinked     atomic.Bool
+	begun         atomic.Bool // the service manager was told READY
+	started       time.Time
 }
 
 // Run runs vipd until ctx ends or a signal asks it to leave, and returns when
@@ -84,101 +111,15 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// assemble makes all rooms. The web room opens its port first: should another
-// vipd run here with the same configuration, this one ends before it touched a
-// route.
-func assemble(o Options) (*daemon, error) {
-	cfg := o.Config
-	d := &daemon{Options: o, cfg: cfg, pool: check.NewPool(), timings: web.NewTimings()}
-	if o.Notify == nil {
-		d.Notify = func(string) {}
-	}
-	d.reload.Store(&web.Reload{OK: true, At: time.Now()})
-	if cfg.HTTP.Listen != "" {
-		d.web = web.New(web.Options{Listen: cfg.HTTP.Listen, Version: o.Version, Log: o.Log.Named("http"), Sources: d.sources()})
-		if err := d.web.Listen(); err != nil {
-			return nil, err
-		}
-	}
-	d.live = newLiveness(o.Log.Named("bfd"))
-	d.live.detected = d.timings.Detected
-	if err := d.remembering(); err != nil {
-		return nil, err
-	}
-	d.uplinks = newUplinks(o.Log.Named("bfd"), d.failed)
-	d.uplinks.peer, d.live.changed = d.live.session, d.uplinks.changed
-	var to announcer = nobody{}
-	if cfg.BGP.Enabled {
-		d.addSpeaker()
-		to = d.rec
-	}
-	d.sink = newSink(to, o.Log)
-	d.loop = healthloop.New(healthloop.Options{
-		Sink: d.sink, Probed: d.timings.Probed, Turned: d.turned, Late: d.timings.Late,
-	})
-	d.uplinks.report = d.loop.SetUplinks
-	return d, d.configure(context.Background(), cfg)
-}
-
-func (d *daemon) addSpeaker() {
-	if d.cfg.BGP.Speaker == config.SpeakerEmbedded {
-		d.speaker = embedded.New(embedded.Options{Log: slogFrom(d.Log.Named("gobgp")), Dir: os.Getenv("RUNTIME_DIRECTORY")})
-	}
-	options := bgpclient.Options{
-		Dial:      d.dial,
-		Owner:     Owner(d.cfg.Node),
-		Log:       d.Log.Named("bgp"),
-		Confirmed: d.timings.Confirmed,
-		Disabled:  d.disabled,
-		Held:      d.uplinks.news,
-	}
-	if d.memory != nil {
-		options.Remember = func(ctx context.Context, disabled []netip.Addr) error {
-			return d.memory.remember(ctx, disabled, d.uplinks.waiting(disabled))
-		}
-	}
-	d.rec = bgpclient.New(options)
-	d.uplinks.hold, d.uplinks.holds, d.uplinks.seen = d.rec.Hold, d.rec.Holds, d.rec.Neighbors
-}
-
-// configure puts a configuration in force, at the start and on reload. What is
-// new and what is gone reach the speaker by the sink; what is as before is not
-// touched.
-func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
-	vips, err := vipsOf(cfg, d.pool, d.live)
-	if err != nil {
-		return err
-	}
-	if err := d.live.open(cfg.BFD); err != nil {
-		return err
-	}
-	d.follow(cfg)
-	if d.rec != nil {
-		d.rec.Manage(managementOf(cfg.BGP))
-	}
-	d.sink.stage(cfg.VIPs)
-	err = d.loop.Apply(ctx, vips)
-	d.sink.commit()
-	if err != nil {
-		return err
-	}
-	d.cfg = cfg
-	return nil
-}
-
-// follow puts sessions in force: first for who follows them, so that the end of
-// one that no neighbor has any more is no news about that neighbor.
-func (d *daemon) follow(cfg *config.Config) {
-	d.uplinks.configure(cfg.BGP.Neighbors)
-	d.live.want(specsOf(cfg))
-}
-
 // turned is what an operator would tell a colleague about a backend.
 func (d *daemon) turned(vip, backend string, to healthloop.Health, why error) {
 	fields := []zap.Field{zap.String("vip", vip), zap.String("backend", backend)}
+	e := &vipdv1.Event{Kind: kindBackend, Subject: vip, To: to.String(), Inputs: map[string]string{"backend": backend}}
 	if why != nil {
 		fields = append(fields, zap.NamedError("reason", why))
+		e.Reason = why.Error()
 	}
+	d.note(e)
 	d.Log.Info("backend "+to.String(), fields...)
 }
 
@@ -189,18 +130,21 @@ type task struct {
 }
 
 func (d *daemon) tasks() []task {
-	tasks := []task{{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}, {"uplinks", d.uplinks.Run}}
+	tasks := []task{
+		{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}, {"uplinks", d.uplinks.Run}, {"memory", d.memory.Run},
+		{"publisher", d.publisher.Run}, {"drain", d.drainer.Run}, {"hooks", d.hooks.Run},
+	}
 	if d.speaker != nil {
 		tasks = append(tasks, task{"embedded speaker", d.speaker.Run})
 	}
 	if d.rec != nil {
 		tasks = append(tasks, task{"reconciler", d.rec.Run})
 	}
-	if d.memory != nil {
-		tasks = append(tasks, task{"memory", d.memory.Run})
-	}
 	if d.web != nil {
 		tasks = append(tasks, task{"web", d.web.Run})
+	}
+	if d.api != nil {
+		tasks = append(tasks, task{"api", d.api.Run})
 	}
 	return tasks
 }
@@ -235,7 +179,8 @@ type cause struct {
 	err    error
 }
 
-// serve handles signals until there is a reason to leave.
+// serve handles signals and what is asked over the API until there is a reason
+// to leave.
 func (d *daemon) serve(ctx context.Context, ended <-chan error) cause {
 	for {
 		select {
@@ -246,11 +191,15 @@ func (d *daemon) serve(ctx context.Context, ended <-chan error) cause {
 			return cause{reason: err.Error(), err: err}
 		case sig := <-d.Signals:
 			if sig == syscall.SIGHUP {
-				d.reloadConfig(ctx)
+				_, _ = d.reloadConfig(ctx, "SIGHUP") // it logs
 				continue
 			}
 			d.Log.Info("leaving", zap.Stringer("signal", sig))
 			return cause{reason: sig.String()}
+		case call := <-d.calls:
+			call()
+		case <-d.expiry.C:
+			d.expire(ctx)
 		}
 	}
 }

@@ -43,6 +43,7 @@ func parse(t *testing.T, text string) *config.Config {
 const noBGP = `
 bgp: {enabled: false}
 http: {listen: ""}
+api: {listen: []}
 drain: {grace_period: 0s}
 checks: {web: {kind: http, interval: 10ms, timeout: 1s, rise: 1, fall: 1}}
 `
@@ -139,7 +140,7 @@ func TestBadReloadChangesNothing(t *testing.T) {
 		}
 		before := d.cfg
 		d.Load = load
-		d.reloadConfig(t.Context())
+		_, _ = d.reloadConfig(t.Context(), "test")
 		if d.cfg != before || d.reload.Load().OK {
 			t.Errorf("%s: in force %t, told as success %t", what, d.cfg != before, d.reload.Load().OK)
 		}

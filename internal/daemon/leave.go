@@ -8,7 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/healthloop"
+	"github.com/fiberlb/vipd/internal/drain"
 )
 
 const (
@@ -23,7 +25,12 @@ const (
 // waits, not the withdrawal. After a failure of a room there is nothing to wait
 // for, but still something to withdraw.
 func (d *daemon) leave(c cause) error {
+	out := d.alreadyOut()
+	close(d.gone)
 	d.leaving.Store(&c.reason)
+	d.showStop(drain.PreferOthers, c.reason)
+	d.drainer.Set(nil)
+	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: "serving", To: "stopping", Reason: c.reason})
 	d.Notify("STOPPING=1\nSTATUS=draining: " + c.reason)
 	patient, hurry := context.WithCancel(context.Background())
 	defer hurry()
@@ -32,24 +39,27 @@ func (d *daemon) leave(c cause) error {
 	}
 	go d.second(patient, hurry)
 
-	drain := d.cfg.Drain
-	if drain.PreferOthers > 0 && patient.Err() == nil {
+	settings := d.cfg.Drain
+	if settings.PreferOthers > 0 && patient.Err() == nil && !out {
 		if err := d.drain(healthloop.PreferOthers, c.reason); err == nil {
-			d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", drain.PreferOthers))
-			pause(patient, drain.PreferOthers)
+			d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", settings.PreferOthers))
+			pause(patient, settings.PreferOthers)
 		}
 	}
+	d.showStop(drain.Withdrawing, c.reason)
 	if err := d.drain(healthloop.Withdrawing, c.reason); err != nil {
 		d.withdrawAll()
 	}
 	err := d.withdrawn(patient)
 	if err == nil {
-		d.Log.Info("all routes withdrawn", zap.Duration("grace_period", drain.GracePeriod))
-		pause(patient, drain.GracePeriod)
+		d.Log.Info("all routes withdrawn", zap.Duration("grace_period", settings.GracePeriod))
+		d.showStop(drain.Withdrawn, c.reason)
+		pause(patient, settings.GracePeriod)
+		d.waitConnections(patient)
 	} else {
 		err = fmt.Errorf("routes may still be announced%s: %w", d.hint(), err)
 	}
-	if d.memory == nil {
+	if !d.memory.keeps() {
 		d.release()
 	}
 	return err

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -16,43 +17,58 @@ import (
 // A memory writes what must survive a restart. It has a goroutine of its own,
 // so that nobody waits for a disk longer than he wants to.
 type memory struct {
-	dir   string
-	log   *zap.Logger
+	dir   string // empty: nothing survives
 	asked chan saving
 
-	// Run's goroutine owns these.
-	known  state.State
-	unread bool // the file could not be read, and is still in its place
+	saves, failures atomic.Uint64
+
+	known state.State // Run's goroutine owns it
 }
 
-// A saving is something to remember; done is buffered.
+// keepWithin bounds how long anybody waits for the disk.
+const keepWithin = 5 * time.Second
+
+// A saving is something to remember; done is buffered. Who asked may give up:
+// then what was saved nevertheless is taken back.
 type saving struct {
-	change func(*state.State)
-	done   chan error
+	change  func(*state.State)
+	done    chan error
+	decided *atomic.Bool // by whoever is first: the one who saved, or the one who gave up
 }
 
-// remembering opens the memory. One that can't be read is no reason not to
-// serve: what it could tell is told to the operator instead.
-func (d *daemon) remembering() error {
-	if d.cfg.StateDir == "" {
-		return nil
+// remembering opens the memory. One that can't be read stops the start: words of
+// the operator's would be as never said. With IgnoreState it is kept aside.
+func (d *daemon) remembering() (state.State, error) {
+	dir := d.Options.Config.StateDir
+	d.memory = newMemory(dir, state.State{})
+	if dir == "" {
+		return state.State{}, nil
 	}
-	if err := os.MkdirAll(d.cfg.StateDir, 0o700); err != nil {
-		return fmt.Errorf("state_dir: %w", err)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return state.State{}, fmt.Errorf("state_dir: %w", err)
 	}
-	known, err := state.Load(d.cfg.StateDir)
+	known, err := state.Load(dir)
+	if err != nil && !d.IgnoreState {
+		return state.State{}, err
+	}
 	if err != nil {
-		d.Log.Error("neighbors that a former life disabled stay so: what is remembered can't be read", zap.Error(err))
+		kept, aside := state.SetAside(dir)
+		if aside != nil && !errors.Is(aside, fs.ErrNotExist) {
+			return state.State{}, errors.Join(err, aside)
+		}
+		d.Log.Warn("what is remembered is ignored, as asked for: overrides, a drain and VIPs of the API are as never said, and neighbors that vipd disabled stay so",
+			zap.Error(err), zap.String("kept_aside", kept))
 	}
-	d.memory = newMemory(d.cfg.StateDir, d.Log, known)
-	d.memory.unread = err != nil
-	d.disabled, d.failed = known.Disabled, known.Failed()
-	return nil
+	d.memory.known = known
+	return known, nil
 }
 
-func newMemory(dir string, log *zap.Logger, known state.State) *memory {
-	return &memory{dir: dir, log: log, asked: make(chan saving), known: known}
+func newMemory(dir string, known state.State) *memory {
+	return &memory{dir: dir, asked: make(chan saving), known: known}
 }
+
+// keeps tells whether anything survives.
+func (m *memory) keeps() bool { return m.dir != "" }
 
 // Run saves what it is asked to until ctx ends.
 func (m *memory) Run(ctx context.Context) error {
@@ -61,35 +77,37 @@ func (m *memory) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case s := <-m.asked:
-			s.done <- m.save(s.change)
+			before := m.known
+			err := m.save(s.change)
+			if err == nil && !s.decided.CompareAndSwap(false, true) {
+				err = m.save(func(now *state.State) { *now = before })
+			}
+			s.done <- err
 		}
 	}
 }
 
-// save changes what is known. What could not be read may be of use to somebody
-// who can: it is not written over.
+// save changes what is known, all or nothing.
 func (m *memory) save(change func(*state.State)) error {
-	if m.unread {
-		kept, err := state.SetAside(m.dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		m.unread = false
-		m.log.Warn("what could not be read was set aside", zap.String("file", kept))
-	}
 	next := m.known
 	change(&next)
-	if err := state.Save(m.dir, next); err != nil {
-		return err
+	if m.keeps() {
+		if err := state.Save(m.dir, next); err != nil {
+			m.failures.Add(1)
+			return err
+		}
+		m.saves.Add(1)
 	}
 	m.known = next
 	return nil
 }
 
-// remember returns nil once it is saved which neighbors are disabled by us, and
-// which of them only wait.
-func (m *memory) remember(ctx context.Context, disabled, waiting []netip.Addr) error {
-	s := saving{func(s *state.State) { s.Disabled, s.Waiting = disabled, waiting }, make(chan error, 1)}
+// keep returns nil once a change is saved. After an error nothing is changed,
+// unless the disk fails again while a change that came too late is taken back.
+func (m *memory) keep(ctx context.Context, change func(*state.State)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, keepWithin, fmt.Errorf("no answer within %s", keepWithin))
+	defer cancel()
+	s := saving{change, make(chan error, 1), new(atomic.Bool)}
 	select {
 	case m.asked <- s:
 	case <-ctx.Done():
@@ -99,6 +117,9 @@ func (m *memory) remember(ctx context.Context, disabled, waiting []netip.Addr) e
 	case err := <-s.done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("state: the disk is slow: %w", context.Cause(ctx))
+		if s.decided.CompareAndSwap(false, true) {
+			return fmt.Errorf("state: the disk is slow: %w", context.Cause(ctx))
+		}
+		return <-s.done // it was just saved
 	}
 }

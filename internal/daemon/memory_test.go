@@ -8,65 +8,74 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/fiberlb/vipd/internal/state"
 )
 
+var someNeighbor = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+
 func TestNobodyWaitsForADiskLongerThanHeWantsTo(t *testing.T) {
-	m := newMemory(t.TempDir(), zap.NewNop(), state.State{}) // that nobody runs: a disk that hangs
+	m := newMemory(t.TempDir(), state.State{}) // that nobody runs: a disk that hangs
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := m.remember(ctx, nil, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "disk") {
+	if err := m.keep(ctx, func(*state.State) {}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "disk") {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestMemoryThatCanNotBeReadIsToldAndNoReasonNotToServe(t *testing.T) {
+// Who was told that it failed must not find later that it was done.
+func TestSavingThatNobodyWaitsForIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory("", state.State{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		slow := func(s *state.State) {
+			time.Sleep(time.Minute)
+			s.Disabled = someNeighbor
+		}
+		if err := m.keep(ctx, slow); err == nil || !strings.Contains(err.Error(), "slow") {
+			t.Errorf("error %v, want it to say that the disk is slow", err)
+		}
+		time.Sleep(time.Hour)
+		cancel()
+		<-done
+		if len(m.known.Disabled) > 0 {
+			t.Error("it was kept all the same")
+		}
+	})
+}
+
+func TestMemoryThatCanNotBeReadStopsTheStart(t *testing.T) {
 	dir := t.TempDir()
-	if err := state.Save(dir, state.State{Disabled: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}); err != nil {
+	if err := state.Save(dir, state.State{Disabled: someNeighbor}); err != nil {
 		t.Fatal(err)
 	}
 	o, logs := options(t, noBGP+"state_dir: "+dir)
 	d := &daemon{Options: o, cfg: o.Config}
-	if err := d.remembering(); err != nil || len(d.disabled) != 1 || logs.Len() != 0 {
-		t.Errorf("have %v, %v, log %v", d.disabled, err, logs.All())
+	if known, err := d.remembering(); err != nil || len(known.Disabled) != 1 || logs.Len() != 0 {
+		t.Errorf("have %+v, %v, log %v", known, err, logs.All())
 	}
 	spoil(t, dir)
 	d = &daemon{Options: o, cfg: o.Config}
-	if err := d.remembering(); err != nil || d.memory == nil || logs.FilterMessageSnippet("can't be read").Len() != 1 {
-		t.Errorf("error %v, log %v", err, logs.All())
+	if _, err := d.remembering(); err == nil || !strings.Contains(err.Error(), "--ignore-state") {
+		t.Errorf("error %v, want one that names a way out", err)
 	}
-}
-
-// Somebody may still make sense of it.
-func TestMemoryThatCanNotBeReadIsNotWrittenOver(t *testing.T) {
-	dir := t.TempDir()
-	if err := state.Save(dir, state.State{}); err != nil {
-		t.Fatal(err)
-	}
-	spoil(t, dir)
-	m := newMemory(dir, zap.NewNop(), state.State{})
-	m.unread = true
-	one := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
-	for range 2 {
-		if err := m.save(func(s *state.State) { s.Disabled = one }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(filepath.Join(dir, "state.json.bad"))
-	if have, lerr := state.Load(dir); err != nil || string(kept) != "{" || lerr != nil || len(have.Disabled) != 1 {
-		t.Errorf("kept %q, %v; saved %+v, %v", kept, err, have, lerr)
+	d.IgnoreState = true
+	known, err := d.remembering()
+	kept, _ := filepath.Glob(filepath.Join(dir, "*.bad*"))
+	if err != nil || len(known.Disabled) != 0 || len(kept) != 1 || logs.FilterMessageSnippet("ignored").Len() != 1 {
+		t.Errorf("have %+v, %v, kept %v, log %v", known, err, kept, logs.All())
 	}
 }
 
 // A change of one thing leaves the others as they were.
 func TestMemoryOfOtherThingsStays(t *testing.T) {
-	dir, one := t.TempDir(), []netip.Addr{netip.MustParseAddr("10.0.0.1")}
-	m := newMemory(dir, zap.NewNop(), state.State{Waiting: one})
-	if err := m.save(func(s *state.State) { s.Disabled = one }); err != nil {
+	dir := t.TempDir()
+	m := newMemory(dir, state.State{Waiting: someNeighbor})
+	if err := m.save(func(s *state.State) { s.Disabled = someNeighbor }); err != nil {
 		t.Fatal(err)
 	}
 	if have, err := state.Load(dir); err != nil || len(have.Waiting) != 1 || len(have.Disabled) != 1 {

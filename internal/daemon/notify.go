@@ -65,6 +65,9 @@ func (d *daemon) ready() error {
 	if why := d.leaving.Load(); why != nil {
 		return fmt.Errorf("draining: %s", *why)
 	}
+	if p, _ := d.drainer.Progress(); p.Phase != "" {
+		return fmt.Errorf("drained by %s", p.Order.By)
+	}
 	if d.rec == nil {
 		return nil
 	}

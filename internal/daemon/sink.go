@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/internal/config"
@@ -27,59 +28,98 @@ type announcer interface {
 // mu guards its fields: the loop brings intents while a reload brings new
 // prefixes and attributes for them, and both end in the same table.
 type sink struct {
-	to  announcer
-	log *zap.Logger
+	to   announcer
+	log  *zap.Logger
+	note func(*vipdv1.Event)
+	// whose tells who made a VIP; it is called by who stages.
+	whose func(name string) (owner string, version uint64)
 
 	mu     sync.Mutex
 	vips   map[string]*announced
 	holder map[netip.Prefix]string // which VIP of the configuration in force has it
-	former map[netip.Prefix]string // holder before a reload that is under way; else nil
+	// former is what holder was of prefixes that may go with the change that is
+	// under way; else nil. staged are the VIPs that wait for its end.
+	former map[netip.Prefix]string
+	staged []*announced
 }
 
 // announced is a VIP with the decision in force.
 type announced struct {
-	vip    config.VIP
-	intent healthloop.Intent
+	vip     config.VIP
+	owner   string // empty: the configuration file
+	version uint64
+	intent  healthloop.Intent
 	// decided is the last intent that was not Undecided, for this prefix: what
 	// stays until there is another. Of state Undecided while there was none.
 	decided healthloop.Intent
 	moved   bool // the prefix changed with the reload that is under way
 }
 
-func newSink(to announcer, log *zap.Logger) *sink {
-	return &sink{to: to, log: log, vips: map[string]*announced{}, holder: map[netip.Prefix]string{}}
+func newSink(to announcer, log *zap.Logger, note func(*vipdv1.Event), whose func(string) (string, uint64)) *sink {
+	return &sink{to: to, log: log, note: note, whose: whose, vips: map[string]*announced{}, holder: map[netip.Prefix]string{}}
 }
 
-// stage takes new prefixes and attributes. They act with commit: a decision that
-// was made for what a VIP was before must not announce what it is now. VIPs that
-// are not in vips any more stay until the loop says that they are removed.
+// stage takes new prefixes and attributes of all VIPs. They act with commit: a
+// decision that was made for what a VIP was before must not announce what it is
+// now. VIPs that are not in vips any more stay until the loop says that they are
+// removed.
 func (s *sink) stage(vips []config.VIP) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.former = s.holder
 	s.holder = make(map[netip.Prefix]string, len(vips))
 	for _, v := range vips {
-		s.holder[v.Prefix] = v.Name
-		a, ok := s.vips[v.Name]
-		if !ok {
-			a = &announced{intent: healthloop.Intent{Level: -1}}
-			s.vips[v.Name] = a
-		}
-		a.moved = a.vip.Prefix != v.Prefix
-		if !reflect.DeepEqual(a.vip.Degraded, v.Degraded) {
-			a.decided.Level = -1 // its index means something else now
-		}
-		a.vip = v
+		s.put(v)
 	}
+}
+
+// stageSome does so for some, and for some that go: it costs no more than they
+// are.
+func (s *sink) stageSome(vips []config.VIP, gone []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.former = map[netip.Prefix]string{}
+	leave := func(name string) {
+		if a, ok := s.vips[name]; ok && s.holder[a.vip.Prefix] == name {
+			s.former[a.vip.Prefix] = name
+			delete(s.holder, a.vip.Prefix)
+		}
+	}
+	for _, name := range gone {
+		leave(name)
+	}
+	for _, v := range vips {
+		leave(v.Name)
+	}
+	for _, v := range vips {
+		s.put(v)
+	}
+}
+
+// put stages one VIP. mu is held.
+func (s *sink) put(v config.VIP) {
+	s.holder[v.Prefix] = v.Name
+	a, ok := s.vips[v.Name]
+	if !ok {
+		a = &announced{intent: healthloop.Intent{Level: -1}}
+		s.vips[v.Name] = a
+	}
+	a.moved = a.vip.Prefix != v.Prefix
+	if !reflect.DeepEqual(a.vip.Degraded, v.Degraded) {
+		a.decided.Level = -1 // its index means something else now
+	}
+	a.vip = v
+	a.owner, a.version = s.whose(v.Name)
+	s.staged = append(s.staged, a)
 }
 
 // commit puts what was staged in force, once the loop has decided anew.
 func (s *sink) commit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	former := s.former
-	s.former = nil
-	for _, a := range s.vips {
+	former, staged := s.former, s.staged
+	s.former, s.staged = nil, nil
+	for _, a := range staged {
 		if a.moved && a.intent.State == healthloop.Undecided {
 			a.decided = healthloop.Intent{}
 		}
@@ -105,16 +145,22 @@ func (s *sink) Intent(name string, i healthloop.Intent) {
 	if !ok {
 		return
 	}
-	level := zap.DebugLevel // the same decision for another reason
-	if a.intent.State != i.State || a.intent.Level != i.Level || a.intent.GracefulShutdown != i.GracefulShutdown {
-		level = zap.InfoLevel
-	}
+	was := a.intent
 	a.intent = i
 	if i.State != healthloop.Undecided {
 		a.decided = i
 	}
 	if s.former == nil {
 		s.want(a)
+	} else {
+		s.staged = append(s.staged, a)
+	}
+	level := zap.DebugLevel // the same decision for another reason
+	if was.State != i.State || was.Level != i.Level || was.GracefulShutdown != i.GracefulShutdown {
+		level = zap.InfoLevel
+	}
+	if level == zap.InfoLevel || was.Rule != i.Rule {
+		s.note(vipEvent(name, a.vip.Prefix, was, i))
 	}
 	s.log.Log(level, "vip "+i.State.String(), zap.String("vip", name),
 		zap.Stringer("prefix", a.vip.Prefix), zap.String("reason", i.Reason))
@@ -162,6 +208,24 @@ func (s *sink) prefixes() map[string]netip.Prefix {
 		out[name] = a.vip.Prefix
 	}
 	return out
+}
+
+// known tells what a VIP is, and the decision that its route is made of.
+func (s *sink) known(name string) (announced, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.vips[name]; ok {
+		return *a, true
+	}
+	return announced{}, false
+}
+
+// name tells whose a prefix is.
+func (s *sink) name(prefix netip.Prefix) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, ok := s.holder[prefix]
+	return name, ok
 }
 
 // nobody announces nothing.

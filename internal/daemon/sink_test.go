@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/internal/config"
@@ -111,7 +112,7 @@ func TestSink(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			have := wishes{}
-			s := newSink(have, zap.NewNop())
+			s := newSink(have, zap.NewNop(), func(*vipdv1.Event) {}, func(string) (string, uint64) { return "", 0 })
 			s.stage([]config.VIP{vip("a", p1, 0)})
 			s.commit()
 			c.do(s)

@@ -11,7 +11,10 @@ import (
 
 // sources lets the web room read snapshots of the others.
 func (d *daemon) sources() web.Sources {
-	return web.Sources{Status: d.status, Alive: d.alive, Ready: d.ready, Timings: d.timings}
+	return web.Sources{
+		Status: d.status, Alive: d.alive, Ready: d.ready, Timings: d.timings,
+		Board: d.board, Fresh: node{d}.Fresh, Sessions: node{d}.Sessions,
+	}
 }
 
 func (d *daemon) status(ctx context.Context) (web.Status, error) {
@@ -19,7 +22,12 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 	if err != nil {
 		return web.Status{}, err
 	}
-	s := web.Status{Draining: d.leaving.Load() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped}
+	s := web.Status{
+		Draining: d.drainShown() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped, Hooks: d.hooks.stats(),
+	}
+	if d.memory.keeps() {
+		s.State = &web.State{Saves: d.memory.saves.Load(), Failures: d.memory.failures.Load()}
+	}
 	if s.BFD = d.live.status(ctx); s.BFD != nil {
 		u := d.uplinks.counted()
 		s.BFD.UplinksAlive, s.BFD.UplinksLost = u.Up, u.Total-u.Up
@@ -52,6 +60,9 @@ func (d *daemon) advertised(s bgpclient.Status) map[string]bool {
 func vipStatus(v healthloop.VIPStatus, advertised bool) web.VIP {
 	out := web.VIP{
 		Name:         v.Name,
+		State:        v.Intent.State.String(),
+		Override:     overrideWord(v.Override),
+		HeldDown:     v.Intent.Rule == healthloop.RuleHoldDown,
 		Advertised:   advertised,
 		ToAdvertised: v.Transitions[healthloop.Advertised],
 		ToWithdrawn:  v.Transitions[healthloop.Withdrawn],
@@ -68,6 +79,11 @@ func vipStatus(v healthloop.VIPStatus, advertised bool) web.VIP {
 		out.Backends = append(out.Backends, web.Backend{Name: b.Name, Up: b.Health == healthloop.Up, Failures: failures})
 	}
 	return out
+}
+
+// overrideWord is empty where the checks decide.
+func overrideWord(o healthloop.Override) string {
+	return map[healthloop.Word]string{healthloop.ForceAdvertise: "advertise", healthloop.ForceWithdraw: "withdraw"}[o.Word]
 }
 
 func speakerStatus(s bgpclient.Status) *web.Speaker {

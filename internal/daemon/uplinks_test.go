@@ -62,7 +62,7 @@ func turns(key bfdengine.Key, to ...packet.State) (all []bfdengine.Change) {
 // The end of a session that the new configuration has no use for must not be
 // taken for a word about the neighbor, which follows another one by then.
 func TestNeighborsAreConfiguredBeforeTheirSessions(t *testing.T) {
-	o, _ := options(t, fmt.Sprintf(withSessions, "manage: true")+"http: {listen: ''}\n")
+	o, _ := options(t, fmt.Sprintf(withSessions, "manage: true")+"http: {listen: ''}\napi: {listen: []}\n")
 	d := &daemon{Options: o, cfg: o.Config, live: newLiveness(o.Log), uplinks: newUplinks(o.Log, []netip.Addr{routerA})}
 	asked := false
 	d.uplinks.hold = func(netip.Addr, bgpclient.Hold) {

@@ -133,6 +133,7 @@ vips:
       - {name: {{.Name}}, address: "{{.Address}}"}
 {{- end}}
 http: {listen: ""}
+api: {listen: []}
 log: {level: debug, format: json}
 `))
 }

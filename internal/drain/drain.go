@@ -23,10 +23,8 @@ const (
 	Ended           = "ended"            // by undrain, another drain, or the end of vipd
 )
 
-const (
-	countEach = 500 * time.Millisecond // connections
-	lookEach  = 100 * time.Millisecond // routes, for who watches
-)
+// countEach is how often connections are counted.
+const countEach = 500 * time.Millisecond
 
 // An Order is a drain that somebody asked for.
 type Order struct {
@@ -42,12 +40,13 @@ type Order struct {
 type Steps struct {
 	Prefer   func(context.Context, Order) error
 	Withdraw func(context.Context, Order) error
-	// RoutesLeft tells how many routes the speaker still shows, and whether that
-	// is known to be so.
-	RoutesLeft func() (n int, known bool)
+	// Withdrawn waits a moment for the speaker to show no route. If it does not,
+	// it returns how many are left, and why that is not known where it is not.
+	Withdrawn func(context.Context) (done bool, left int, err error)
 	// Connections counts those to the VIPs; nil: they are not counted.
 	Connections func(context.Context) (int, error)
-	// Told is called when the progress changed.
+	// Told is called when the progress changed. It returns at once, and does not
+	// call the Runner.
 	Told func(Progress)
 	// Over is called when an order's Until has come.
 	Over func(context.Context, Order)
@@ -74,16 +73,21 @@ type Runner struct {
 	mu      sync.Mutex
 	order   *Order
 	cancel  context.CancelFunc // of the order that is carried out
+	working chan struct{}      // closed when its steps have ended
 	now     Progress
 	changed chan struct{} // closed and renewed with now
 }
 
 // New returns a Runner without an order.
 func New(s Steps) *Runner {
-	return &Runner{steps: s, wake: make(chan struct{}, 1), changed: make(chan struct{}), cancel: func() {}}
+	idle := make(chan struct{})
+	close(idle)
+	return &Runner{steps: s, wake: make(chan struct{}, 1), changed: make(chan struct{}), cancel: func() {}, working: idle}
 }
 
-// Set replaces the order; nil ends the drain.
+// Set replaces the order; nil ends the drain. When it returns, no step of the
+// former order is carried out any more: what the caller does next is not undone
+// by one that came late.
 func (r *Runner) Set(o *Order) {
 	r.mu.Lock()
 	r.order = o
@@ -96,7 +100,9 @@ func (r *Runner) Set(o *Order) {
 		}
 	}
 	r.put(p)
+	working := r.working
 	r.mu.Unlock()
+	<-working
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -126,18 +132,18 @@ func (r *Runner) Run(ctx context.Context) error {
 			continue
 		}
 		sub, cancel := context.WithCancel(ctx)
-		r.cancel = cancel
+		r.cancel, r.working = cancel, make(chan struct{})
+		working := r.working
 		r.mu.Unlock()
-		r.carry(sub, *o)
+		r.carry(sub, *o, working)
 		cancel()
 	}
 }
 
 // carry carries out one order, and then waits for its end.
-func (r *Runner) carry(ctx context.Context, o Order) {
-	done := make(chan struct{})
+func (r *Runner) carry(ctx context.Context, o Order, working chan struct{}) {
 	go func() { // ends with ctx, or with the last step
-		defer close(done)
+		defer close(working)
 		r.follow(ctx, o)
 	}()
 	until := r.until(o)
@@ -147,7 +153,7 @@ func (r *Runner) carry(ctx context.Context, o Order) {
 		r.steps.Over(ctx, o)
 		<-ctx.Done()
 	}
-	<-done
+	<-working
 }
 
 func (r *Runner) until(o Order) <-chan time.Time {
@@ -164,8 +170,12 @@ func (r *Runner) follow(ctx context.Context, o Order) {
 		r.tell(ctx, p)
 		pause(ctx, o.Prefer)
 	}
+	if ctx.Err() != nil {
+		return
+	}
 	p.Phase = Withdrawing
 	p.Problem = text(r.steps.Withdraw(ctx, o))
+	r.tell(ctx, p)
 	if !r.routesGone(ctx, &p) {
 		return
 	}
@@ -181,13 +191,12 @@ func (r *Runner) follow(ctx context.Context, o Order) {
 // routesGone waits until the speaker shows no route.
 func (r *Runner) routesGone(ctx context.Context, p *Progress) bool {
 	for ctx.Err() == nil {
-		n, known := r.steps.RoutesLeft()
-		p.RoutesLeft = n
-		if known && n == 0 {
+		done, left, err := r.steps.Withdrawn(ctx)
+		p.RoutesLeft, p.Problem = left, text(err)
+		if done {
 			return true
 		}
 		r.tell(ctx, *p)
-		pause(ctx, lookEach)
 	}
 	return false
 }

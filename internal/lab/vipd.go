@@ -45,6 +45,7 @@ func Main(m *testing.M) int {
 // A Vipd is a host's vipd and its configuration.
 type Vipd struct {
 	*Process
+	Socket string // path of the control API's
 	config string // path
 }
 
@@ -52,7 +53,8 @@ type Vipd struct {
 func (h *Host) Vipd(config string) *Vipd {
 	h.lab.Helper()
 	path := h.write("vipd.yaml", config)
-	return &Vipd{Process: h.Start("vipd", os.Getenv(binary), "run", "--config", path), config: path}
+	socket := filepath.Join(filepath.Dir(path), "vipd.sock")
+	return &Vipd{Process: h.Start("vipd", os.Getenv(binary), "run", "--config", path, "--set", "api.listen=unix://"+socket), config: path, Socket: socket}
 }
 
 // Configure writes another configuration, which a reload or a start takes.

@@ -32,8 +32,10 @@ type Sources struct {
 	// Name tells whose a prefix is.
 	Name      func(netip.Prefix) (string, bool)
 	Neighbors func() []*vipdv1.Neighbor
-	Sessions  func(context.Context) []*vipdv1.BfdSession
-	Node      func() *vipdv1.Node
+	// Turned is told of each neighbor that was put up; was is nil for a new one.
+	Turned   func(was, is *vipdv1.Neighbor)
+	Sessions func(context.Context) []*vipdv1.BfdSession
+	Node     func() *vipdv1.Node
 }
 
 // A Publisher's methods may be called by any goroutine, and return at once:
@@ -196,11 +198,12 @@ func (p *Publisher) putVIPs(ctx context.Context, names []string) bool {
 }
 
 func (p *Publisher) putNeighbors() {
-	gone := map[string]bool{}
+	gone := map[string]*vipdv1.Neighbor{}
 	for _, n := range p.board.Neighbors() {
-		gone[n.GetAddress()] = true
+		gone[n.GetAddress()] = n
 	}
 	for _, n := range p.sources.Neighbors() {
+		p.sources.Turned(gone[n.GetAddress()], n)
 		delete(gone, n.GetAddress())
 		p.board.PutNeighbor(n)
 	}

@@ -1,0 +1,21 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/fiberlb/vipd/internal/control"
+)
+
+// do runs f in the goroutine that owns the configuration and what operators
+// said. f keeps to ctx.
+func (d *daemon) do(ctx context.Context, f func(context.Context) error) error {
+	done := make(chan error, 1)
+	select {
+	case d.calls <- func() { done <- f(ctx) }:
+		return <-done
+	case <-d.gone:
+		return control.Refuse(control.Unavailable, "vipd is stopping and takes no more orders")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

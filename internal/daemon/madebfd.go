@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
+	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/control"
+	"github.com/fiberlb/vipd/internal/state"
+	"github.com/fiberlb/vipd/internal/view"
+)
+
+// fitSessions makes the BFD sessions of the API into what they are under cfg. A
+// session that the file has by now is not needed twice.
+func fitSessions(cfg *config.Config, sessions []madeSession) (fit []madeSession, problems []string) {
+	for _, s := range sessions {
+		made, wrong := cfg.MakeSession(s.Peer, s.Local, s.Interface, s.Multihop, s.Profile)
+		s.made = config.BFDSession{}
+		if len(wrong) > 0 {
+			problems = append(problems, fmt.Sprintf("bfd session with %s made over the API: %s: %s", s.Peer, wrong[0].Path, wrong[0].Text))
+		} else {
+			s.made = made
+		}
+		fit = append(fit, s)
+	}
+	return fit, problems
+}
+
+// idOf is a session's name in the API.
+func idOf(s config.BFDSession) string { return view.SessionID(sessionKey(s.BFDKey)) }
+
+// addSession makes a BFD session.
+func (d *daemon) addSession(ctx context.Context, by control.Actor, r *vipdv1.AddBfdSessionRequest) (id string, err error) {
+	made, problems := d.cfg.MakeSession(r.GetPeer(), r.GetLocal(), r.GetInterface(), r.GetMultihop(), r.GetProfile())
+	if len(problems) > 0 {
+		var out control.Invalid
+		for _, p := range problems {
+			out = append(out, control.Violation{Field: p.Path, Text: p.Text})
+		}
+		return "", out
+	}
+	id = idOf(made)
+	for _, s := range d.words.sessions {
+		if s.made.Peer.IsValid() && idOf(s.made) == id {
+			return "", control.Refuse(control.Precondition, "bfd session %s: is there already, made by owner %s", id, s.Owner)
+		}
+	}
+	one := madeSession{made: made, Session: state.Session{
+		Owner: ownerOf(r.GetOwner()), Peer: r.GetPeer(), Local: r.GetLocal(), Interface: r.GetInterface(), Profile: r.GetProfile(), Multihop: r.GetMultihop(),
+	}}
+	if err := d.keepSessions(ctx, append(slices.Clone(d.words.sessions), one)); err != nil {
+		return "", err
+	}
+	d.Log.Info("bfd session made", zap.String("session", id), zap.String("by", string(by)))
+	d.note(&vipdv1.Event{Kind: kindDefinition, Subject: id, To: "defined", By: string(by), Reason: "bfd session, profile " + r.GetProfile()})
+	return id, nil
+}
+
+// removeSession ends one that was made over the API.
+func (d *daemon) removeSession(ctx context.Context, by control.Actor, id string) error {
+	i := slices.IndexFunc(d.words.sessions, func(s madeSession) bool { return s.Peer == id || s.made.Peer.IsValid() && idOf(s.made) == id })
+	if i < 0 {
+		if slices.ContainsFunc(d.cfg.BFD.Sessions, func(s config.BFDSession) bool { return idOf(s) == id || s.Peer.String() == id }) {
+			return control.Refuse(control.Precondition, "bfd session %s: is of the configuration file (change it there and reload)", id)
+		}
+		return control.Refuse(control.NotFound, "no bfd session made over the API is called %q (vipctl bfd lists them)", id)
+	}
+	if err := d.keepSessions(ctx, slices.Delete(slices.Clone(d.words.sessions), i, i+1)); err != nil {
+		return err
+	}
+	d.Log.Info("bfd session removed", zap.String("session", id), zap.String("by", string(by)))
+	d.note(&vipdv1.Event{Kind: kindDefinition, Subject: id, To: "removed", By: string(by), Reason: "bfd session"})
+	return nil
+}
+
+// keepSessions opens what the new list needs, keeps it and puts it in force.
+func (d *daemon) keepSessions(ctx context.Context, next []madeSession) error {
+	bfd := d.cfg.BFD
+	bfd.Sessions = withMade(bfd.Sessions, next)
+	if err := d.live.open(bfd); err != nil {
+		return control.Refuse(control.Precondition, "%v", err)
+	}
+	w := words{sessions: next}
+	if err := d.keep(ctx, func(s *state.State) { s.Sessions = w.kept() }); err != nil {
+		return err
+	}
+	d.words.sessions = next
+	d.sessionOwners.Store(ownersOf(next))
+	whole := *d.cfg
+	whole.BFD = bfd
+	d.follow(&whole)
+	d.publisher.Sessions()
+	return nil
+}
+
+// ownersOf tells who made each session.
+func ownersOf(sessions []madeSession) *map[string]string {
+	out := make(map[string]string, len(sessions))
+	for _, s := range sessions {
+		if s.made.Peer.IsValid() {
+			out[idOf(s.made)] = s.Owner
+		}
+	}
+	return &out
+}
+
+// withMade is the sessions of the file with those of the API.
+func withMade(file []config.BFDSession, made []madeSession) []config.BFDSession {
+	out := slices.Clone(file)
+	for _, s := range made {
+		if s.made.Peer.IsValid() {
+			out = append(out, s.made)
+		}
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
+	"github.com/fiberlb/vipd/healthloop"
+	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/control"
+	"github.com/fiberlb/vipd/internal/definitions"
+	"github.com/fiberlb/vipd/internal/state"
+)
+
+// Words are what operators and controllers said, as it is kept and in force. The
+// daemon's goroutine owns them.
+type words struct {
+	overrides map[string]state.Override // by VIP
+	drain     *state.Drain
+	made      *definitions.Set
+	vips      map[string]config.VIP // those of made that fit the configuration in force
+	unfit     map[string]string     // the others, with why
+	sessions  []madeSession
+}
+
+// A madeSession is a BFD session made over the API.
+type madeSession struct {
+	state.Session
+	made config.BFDSession // zero: it does not fit the configuration
+}
+
+func (w *words) kept() []state.Session {
+	var out []state.Session
+	for _, s := range w.sessions {
+		out = append(out, s.Session)
+	}
+	return out
+}
+
+// recall takes up the words of a former life. Those that have ended since are
+// not among them.
+func (d *daemon) recall(known state.State) {
+	clock := state.ReadClock()
+	d.words = words{overrides: map[string]state.Override{}, made: definitions.New(), vips: map[string]config.VIP{}, unfit: map[string]string{}}
+	for _, o := range known.Overrides {
+		if !over(o.End, clock) {
+			d.words.overrides[o.VIP] = o
+		}
+	}
+	if known.Drain != nil && !over(known.Drain.End, clock) {
+		d.words.drain = known.Drain
+	}
+	for _, v := range known.VIPs {
+		d.recallVIP(v)
+	}
+	for _, o := range known.Owners {
+		d.words.made.LoadGeneration(o.Name, o.Generation)
+	}
+	for _, s := range known.Sessions {
+		d.words.sessions = append(d.words.sessions, madeSession{Session: s})
+	}
+}
+
+func over(e *state.End, c state.Clock) bool {
+	if e == nil {
+		return false
+	}
+	_, over := e.Left(c)
+	return over
+}
+
+// endOf is when something ends, on the clock of this process; zero: never.
+func endOf(e *state.End, c state.Clock) time.Time {
+	if e == nil {
+		return time.Time{}
+	}
+	left, _ := e.Left(c)
+	return c.Now.Add(left)
+}
+
+// enforce puts the words that were recalled in force, before anything runs.
+func (d *daemon) enforce(ctx context.Context) error {
+	clock := state.ReadClock()
+	for name, o := range d.words.overrides {
+		if _, ok := d.sink.known(name); !ok {
+			d.Log.Warn("override of a vip that is not there any more", zap.String("vip", name), zap.String("word", o.Word))
+			delete(d.words.overrides, name)
+			continue
+		}
+		d.Log.Info("override of before is in force", zap.String("vip", name), zap.String("word", o.Word), zap.String("by", o.By), zap.String("reason", o.Reason))
+		if err := d.loop.SetOverride(ctx, name, overrideOf(o, clock)); err != nil {
+			return err
+		}
+	}
+	if d.words.drain != nil {
+		d.Log.Warn("this node is drained still", zap.String("by", d.words.drain.By), zap.String("reason", d.words.drain.Reason))
+		d.orderDrain(0)
+	}
+	return nil
+}
+
+func overrideOf(o state.Override, c state.Clock) healthloop.Override {
+	words := map[string]healthloop.Word{"advertise": healthloop.ForceAdvertise, "withdraw": healthloop.ForceWithdraw}
+	return healthloop.Override{Word: words[o.Word], By: o.By, Reason: o.Reason, Since: o.Since, Until: endOf(o.End, c)}
+}
+
+// keep saves a change of what is remembered, or refuses it.
+func (d *daemon) keep(ctx context.Context, change func(*state.State)) error {
+	if err := d.memory.keep(ctx, change); err != nil {
+		d.Log.Error("request refused", zap.Error(err))
+		d.note(&vipdv1.Event{Kind: kindState, To: "not saved", Reason: err.Error()})
+		return control.Refuse(control.Exhausted, "refused, for it could not be kept: %v (nothing was changed)", err)
+	}
+	return nil
+}
+
+// keepOverrides saves next as the overrides, and takes them over.
+func (d *daemon) keepOverrides(ctx context.Context, next map[string]state.Override) error {
+	list := slices.SortedFunc(maps.Values(next), func(a, b state.Override) int { return cmp.Compare(a.VIP, b.VIP) })
+	if err := d.keep(ctx, func(s *state.State) { s.Overrides = list }); err != nil {
+		return err
+	}
+	d.words.overrides = next
+	return nil
+}
+
+// setOverride puts the operator's word on a VIP, or takes it away.
+func (d *daemon) setOverride(ctx context.Context, by control.Actor, name string, r *vipdv1.SetOverrideRequest) error {
+	old, there := d.words.overrides[name]
+	next := maps.Clone(d.words.overrides)
+	clock := state.ReadClock()
+	if r.GetWord() == "auto" {
+		if !there {
+			return nil
+		}
+		delete(next, name)
+	} else {
+		o := state.Override{VIP: name, Word: r.GetWord(), By: string(by), Reason: r.GetReason(), Since: clock.Now}
+		if r.GetTtl() != nil {
+			o.End = clock.In(r.GetTtl().AsDuration())
+		}
+		next[name] = o
+	}
+	if err := d.keepOverrides(ctx, next); err != nil {
+		return err
+	}
+	d.note(&vipdv1.Event{Kind: kindOverride, Subject: name, From: wordOf(old, there), To: r.GetWord(), Reason: r.GetReason(), By: string(by)})
+	if err := d.loop.SetOverride(ctx, name, overrideOf(next[name], clock)); err != nil {
+		return err
+	}
+	d.rearm()
+	return nil
+}
+
+func wordOf(o state.Override, there bool) string {
+	if !there {
+		return "auto"
+	}
+	return o.Word
+}
+
+// rearm sets when the next override ends.
+func (d *daemon) rearm() {
+	clock := state.ReadClock()
+	next := time.Duration(-1)
+	for _, o := range d.words.overrides {
+		if o.End == nil {
+			continue
+		}
+		if left, _ := o.End.Left(clock); next < 0 || left < next {
+			next = left
+		}
+	}
+	d.expiry.Stop()
+	if next >= 0 {
+		d.expiry.Reset(next)
+	}
+}
+
+// expire forgets overrides that have ended. The loop saw to their end itself.
+func (d *daemon) expire(ctx context.Context) {
+	clock := state.ReadClock()
+	next := maps.Clone(d.words.overrides)
+	for name, o := range d.words.overrides {
+		if over(o.End, clock) {
+			delete(next, name)
+			d.Log.Info("override ended", zap.String("vip", name), zap.String("word", o.Word))
+			d.note(&vipdv1.Event{Kind: kindOverride, Subject: name, From: o.Word, To: "auto", Reason: "its time is over", By: o.By})
+			if err := d.loop.SetOverride(ctx, name, healthloop.Override{}); err != nil {
+				d.Log.Error("override not ended", zap.String("vip", name), zap.Error(err))
+			}
+		}
+	}
+	// Were it not saved, it would be found to have ended by the next life too.
+	d.words.overrides = next
+	list := slices.SortedFunc(maps.Values(next), func(a, b state.Override) int { return cmp.Compare(a.VIP, b.VIP) })
+	if err := d.memory.keep(ctx, func(s *state.State) { s.Overrides = list }); err != nil {
+		d.Log.Warn("the end of an override is not saved", zap.Error(err))
+	}
+	d.rearm()
+}
+
+// forgetVIPs drops the overrides of VIPs that are gone. Should that not be
+// saved, the next life drops them.
+func (d *daemon) forgetVIPs(ctx context.Context, there func(name string) bool) {
+	next := maps.Clone(d.words.overrides)
+	maps.DeleteFunc(next, func(name string, o state.Override) bool { return !there(name) })
+	if len(next) == len(d.words.overrides) {
+		return
+	}
+	if err := d.keepOverrides(ctx, next); err != nil {
+		d.words.overrides = next
+	}
+}
+
+// resolve finds a VIP by its name, prefix or address.
+func (d *daemon) resolve(vip string) (name string, err error) {
+	if _, ok := d.sink.known(vip); ok {
+		return vip, nil
+	}
+	prefix, err := netip.ParsePrefix(vip)
+	if err != nil {
+		address, err := netip.ParseAddr(vip)
+		if err != nil {
+			return "", control.Refuse(control.NotFound, "no vip is called %q (vipctl vips lists them)", vip)
+		}
+		prefix = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
+	}
+	if name, ok := d.sink.name(prefix.Masked()); ok {
+		return name, nil
+	}
+	return "", control.Refuse(control.NotFound, "no vip has the prefix %s (vipctl vips lists them)", prefix.Masked())
+}
