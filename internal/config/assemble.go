@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,27 +17,44 @@ type checker struct {
 	opts     Options
 	dir      string          // relative paths of files begin here
 	refused  map[string]bool // paths whose values the decoder refused
-	internal int             // the first neighbor in our own AS; -1: none
+	beside   *rest           // what the VIPs are to stand beside; nil: they are the file's
 	bgp      BGP
+	internal Pos              // of the first neighbor in our own AS; the zero value: none
+	own      map[string]Check // of the VIP at hand
 	checks   map[string]Check
 	profiles map[string]BFDProfile
 	sessions map[BFDKey]bfdUse
+
+	checkKeys []field
+	suggested map[string]string // for names of checks
+}
+
+func newChecker(r *report, doc *document, opts Options, dir string) *checker {
+	return &checker{
+		report: r, doc: doc, opts: opts, dir: dir, refused: r.paths(),
+		checks: map[string]Check{}, profiles: map[string]BFDProfile{}, sessions: map[BFDKey]bfdUse{},
+		checkKeys: fields(reflect.TypeFor[rawCheck]()), suggested: map[string]string{},
+	}
 }
 
 func assemble(c *checker) *Config {
 	c.bfdProfiles()
 	c.speaker()
-	c.checkTemplates()
+	c.templates("checks", c.doc.Checks, c.checks)
 	vips := c.vips()
+	bfd := c.bfd()
 	return &Config{
 		Node:     c.node(),
 		StateDir: c.path(c.doc.StateDir),
 		BGP:      c.bgp,
-		BFD:      c.bfd(),
-		Drain:    Drain{PreferOthers: c.doc.Drain.PreferOthers, GracePeriod: c.doc.Drain.GracePeriod},
+		BFD:      bfd,
+		Drain:    c.drain(),
 		VIPs:     vips,
+		API:      c.api(),
+		Hooks:    c.hooks(),
 		HTTP:     HTTP{Listen: c.listen("http.listen", c.doc.HTTP.Listen)},
 		Log:      Log(c.doc.Log),
+		rest:     c.rest(vips),
 	}
 }
 
@@ -59,6 +77,14 @@ func (c *checker) node() string {
 		c.errorf("node", "is empty, and the host has no name (write one)")
 	}
 	return c.opts.Hostname
+}
+
+func (c *checker) drain() Drain {
+	const limit = "drain.connections_limit"
+	if c.given(limit) && c.doc.Drain.Connections == "none" {
+		c.errorf(limit, "has no effect without drain.connections (write sockets or conntrack there, or remove this)")
+	}
+	return Drain(c.doc.Drain)
 }
 
 // word holds names to what fits a metric's label, a line of log and an

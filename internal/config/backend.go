@@ -8,7 +8,7 @@ const maxBackends = 65535
 func (c *checker) backends(vip string, raw *rawVIP) []Backend {
 	at := join(vip, "backends")
 	switch n := len(raw.Backends); {
-	case n == 0 && c.places[at].value != Pos{}:
+	case n == 0 && c.given(at):
 		c.errorf(at, "is empty (write one backend or more)")
 	case n > maxBackends:
 		c.errorf(at, "has %d backends (at most %d)", n, maxBackends)
@@ -38,6 +38,9 @@ func (c *checker) backends(vip string, raw *rawVIP) []Backend {
 
 func (c *checker) backend(at string, raw rawBackend) Backend {
 	b := Backend{Name: raw.Name, Address: raw.Address, Weight: raw.Weight}
+	if c.refused[join(at, "weight")] {
+		b.Weight = 1 // so that min_healthy is not told to be out of reach
+	}
 	if b.Name == "" {
 		b.Name = raw.Address
 	} else {
@@ -53,9 +56,9 @@ func (c *checker) backend(at string, raw rawBackend) Backend {
 // backendSession is the session with a backend's host, if its check looks at
 // one. Backends on one host share it.
 func (c *checker) backendSession(at, address string, check Check) BFDKey {
-	raw, ok := c.doc.Checks[check.session]
+	wish := check.session
 	host, _, isAddress := splitHostPort(address)
-	if !ok || !isAddress {
+	if wish.profile == "" || !isAddress {
 		return BFDKey{}
 	}
 	peer, err := netip.ParseAddr(host)
@@ -63,8 +66,8 @@ func (c *checker) backendSession(at, address string, check Check) BFDKey {
 		c.errorf(at, "is a name, but check %q looks at a BFD session, which is with an address (write the backend's IP address)", check.Name)
 		return BFDKey{}
 	}
-	key := c.bfdKey(peer, raw.Local, raw.Interface, raw.Multihop, raw.Profile)
-	c.session(at, key, raw.Profile)
+	key := c.bfdKey(peer, wish.local, wish.link, wish.multihop, wish.profile)
+	c.session(at, key, wish.profile)
 	return key
 }
 

@@ -83,20 +83,35 @@ const (
 // bfdUse is who wants a session, and how.
 type bfdUse struct {
 	at      string // the setting that asks for it
+	pos     Pos    // of it
 	profile string
 }
 
-// session notes that a session is wanted at a place. Many may want the same one.
+// session notes that a session is wanted at a place. Many may want the same
+// one. Who is made later shares one that is there: it brings none along.
 func (c *checker) session(at string, key BFDKey, profile string) {
-	if !c.profileKnown(at, profile) || !c.sessionKey(at, key) || !c.echoKey(at, key, c.profiles[profile]) {
+	if !c.possible(at, key, profile) {
 		return
 	}
 	use, there := c.sessions[key]
 	switch {
-	case !there:
-		c.sessions[key] = bfdUse{at, profile}
-	case use.profile != profile:
-		c.conflictf(at, use.at, "wants the session with %s by profile %q (one session has one profile), which is by %q", key.Peer, profile, use.profile)
+	case there:
+		c.oneProfile(at, key, profile, use)
+	case c.beside != nil:
+		c.errorf(at, "needs a BFD session with %s, which the configuration file lacks (list it in bfd.sessions there, or take a check without BFD)", key.Peer)
+	default:
+		c.sessions[key] = bfdUse{at, c.pos(at), profile}
+	}
+}
+
+// possible tells whether a session could be there at all.
+func (c *checker) possible(at string, key BFDKey, profile string) bool {
+	return c.profileKnown(at, profile) && c.sessionKey(at, key) && c.echoKey(at, key, c.profiles[profile])
+}
+
+func (c *checker) oneProfile(at string, key BFDKey, profile string, use bfdUse) {
+	if use.profile != profile {
+		c.clashf(at, use.pos, "wants the session with %s by profile %q (one session has one profile), which is by %q", key.Peer, profile, use.profile)
 	}
 }
 
@@ -145,13 +160,13 @@ func (c *checker) interfaceName(at, name string) {
 }
 
 func (c *checker) profileKnown(at, name string) bool {
-	if _, ok := c.doc.BFD.Profiles[name]; ok {
+	if _, ok := c.profiles[name]; ok {
 		return true
 	}
 	if name == "" {
 		return false // told as missing, or none is wanted
 	}
-	c.errorf(at, "no profile in bfd.profiles is called %q%s", name, suggest(name, slices.Sorted(maps.Keys(c.doc.BFD.Profiles))))
+	c.errorf(at, "no profile in bfd.profiles is called %q%s", name, suggest(name, slices.Sorted(maps.Keys(c.profiles))))
 	return false
 }
 
@@ -201,17 +216,21 @@ func (c *checker) bfdListen(list []netip.Addr) {
 func (c *checker) ambiguous() {
 	byPeer := map[netip.Addr][]BFDKey{}
 	for _, k := range c.sessionKeys() {
-		for _, o := range byPeer[k.Peer.WithZone("")] {
-			if k.Echo != o.Echo {
-				c.conflictf(c.sessions[k].at, c.sessions[o].at, "the session with %s is there both with echo and without (one is enough, RFC 9747 §4), which is", k.Peer)
-				continue
-			}
-			if !k.Echo && k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.Interface, o.Interface) {
-				c.conflictf(c.sessions[k].at, c.sessions[o].at,
-					"the session with %s can't be told from another with it (give both a local address, or neither), which is", k.Peer)
-			}
+		peer := k.Peer.WithZone("")
+		for _, o := range byPeer[peer] {
+			c.distinct(c.sessions[k].at, k, o)
 		}
-		byPeer[k.Peer.WithZone("")] = append(byPeer[k.Peer.WithZone("")], k)
+		byPeer[peer] = append(byPeer[peer], k)
+	}
+}
+
+// distinct refuses a session beside another one with the same peer.
+func (c *checker) distinct(at string, k, o BFDKey) {
+	switch {
+	case k.Echo != o.Echo:
+		c.clashf(at, c.sessions[o].pos, "the session with %s is there both with echo and without (one is enough, RFC 9747 §4), which is", k.Peer)
+	case !k.Echo && k.Multihop == o.Multihop && either(k.Local, o.Local) && either(k.Interface, o.Interface):
+		c.clashf(at, c.sessions[o].pos, "the session with %s can't be told from another with it (give both a local address, or neither), which is", k.Peer)
 	}
 }
 

@@ -55,7 +55,6 @@ func (Secret) GoString() string { return "(secret)" }
 
 // bfdProfiles reads all profiles, used or not.
 func (c *checker) bfdProfiles() {
-	c.profiles, c.sessions = make(map[string]BFDProfile, len(c.doc.BFD.Profiles)), map[BFDKey]bfdUse{}
 	for _, name := range slices.Sorted(maps.Keys(c.doc.BFD.Profiles)) {
 		raw, at := c.doc.BFD.Profiles[name], join("bfd.profiles", name)
 		if name == "" {

@@ -3,8 +3,8 @@ package config
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"net/url"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,45 +15,76 @@ import (
 // time of a former life, and then three packets a second apart (RFC 5880 §6.8.3).
 const bfdBegins = 5 * time.Second
 
-// check finds a check by its name; an empty name finds none.
+// A wish is the session that a check looks at, but for the backend's address;
+// without a profile it is none.
+type wish struct {
+	local    netip.Addr
+	link     string
+	multihop bool
+	profile  string
+}
+
+// check finds a check by its name, a VIP's own before those that all share; an
+// empty name finds none.
 func (c *checker) check(at, name string) (Check, bool) {
-	check, ok := c.checks[name]
+	check, ok := c.own[name]
+	if !ok {
+		check, ok = c.checks[name]
+	}
 	switch {
 	case ok || name == "" && !c.given(at):
 	case name == "":
 		c.errorf(at, "is empty (write the name of a check)")
 	default:
-		c.errorf(at, "no check is called %q%s", name, suggest(name, slices.Sorted(maps.Keys(c.checks))))
+		c.errorf(at, "no check is called %q%s", name, c.suggestCheck(name))
 	}
 	return check, ok
 }
 
-// checkTemplates reads all checks, used or not.
-func (c *checker) checkTemplates() {
-	c.checks = make(map[string]Check, len(c.doc.Checks))
-	list := fields(reflect.TypeFor[rawCheck]())
-	for _, name := range slices.Sorted(maps.Keys(c.doc.Checks)) {
-		raw, at := c.doc.Checks[name], join("checks", name)
+// suggestCheck remembers what it said of names that nobody's own checks could
+// be meant by: a mistake in ten thousand VIPs is often the same one.
+func (c *checker) suggestCheck(name string) string {
+	if len(c.own) > 0 {
+		return suggest(name, append(slices.Sorted(maps.Keys(c.own)), slices.Sorted(maps.Keys(c.checks))...))
+	}
+	said, ok := c.suggested[name]
+	if !ok {
+		said = suggest(name, slices.Sorted(maps.Keys(c.checks)))
+		c.suggested[name] = said
+	}
+	return said
+}
+
+// templates reads all checks of a section, used or not, into a map that check
+// already looks in.
+func (c *checker) templates(section string, raws map[string]rawCheck, into map[string]Check) {
+	names := slices.Sorted(maps.Keys(raws))
+	for _, name := range names {
+		at := join(section, name)
 		if name == "" {
 			c.keyErrorf(at, "a check without a name")
 		}
-		c.kind(at, raw.Kind, list)
-		c.checks[name] = c.template(at, name, raw)
+		c.kind(at, raws[name].Kind)
+		into[name] = c.template(at, name, raws[name])
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.checks)) {
-		check, at := c.checks[name], join(join("checks", name), "bfd")
-		if beside := c.doc.Checks[name].BFD; beside != "" {
-			check.session = beside
-			if other, ok := c.check(at, beside); ok && other.Kind != "bfd" {
-				c.errorf(at, "is %q, a check of kind %s (write the name of one of kind bfd)", beside, other.Kind)
-			}
+	for _, name := range names {
+		beside, at := raws[name].BFD, join(join(section, name), "bfd")
+		if beside == "" {
+			continue
 		}
-		c.checks[name] = check
+		other, ok := c.check(at, beside)
+		if ok && other.Kind != "bfd" {
+			c.errorf(at, "is %q, a check of kind %s (write the name of one of kind bfd)", beside, other.Kind)
+			continue
+		}
+		check := into[name]
+		check.session = other.session
+		into[name] = check
 	}
 }
 
 // kind refuses keys of other kinds: they would have no effect.
-func (c *checker) kind(at, kind string, list []field) {
+func (c *checker) kind(at, kind string) {
 	if !c.given(join(at, "kind")) || kind == "" {
 		return
 	}
@@ -61,7 +92,7 @@ func (c *checker) kind(at, kind string, list []field) {
 		c.errorf(join(at, "kind"), "kind %s is not supported by this version (write tcp, http, https or bfd)", shown(kind))
 		return
 	}
-	for _, f := range list {
+	for _, f := range c.checkKeys {
 		kinds := strings.Fields(f.tag.Get("for"))
 		if at := join(at, f.key); len(kinds) > 0 && !slices.Contains(kinds, kind) && c.given(at) {
 			c.keyErrorf(at, "is a key of %s checks, but this one is of kind %s (remove it)", oneOf(kinds), kind)
@@ -79,7 +110,7 @@ func (c *checker) template(at, name string, raw rawCheck) Check {
 	}
 	switch raw.Kind {
 	case "bfd":
-		check.session, check.Timeout = name, bfdBegins
+		check.session, check.Timeout = wish{raw.Local, raw.Interface, raw.Multihop, raw.Profile}, bfdBegins
 		c.interfaceName(join(at, "interface"), raw.Interface)
 		if raw.Profile == "" {
 			c.errorf(join(at, "profile"), "is missing (the name of one in bfd.profiles)")
@@ -92,7 +123,7 @@ func (c *checker) template(at, name string, raw rawCheck) Check {
 	}
 	c.request(at, raw)
 	check.Method, check.Host, check.Path = raw.Method, raw.Host, raw.Path
-	check.Headers = c.headers(join(at, "headers"), raw.Headers)
+	check.Headers = c.headers(join(at, "headers"), raw.Headers, "check")
 	for _, s := range raw.ExpectStatus {
 		check.ExpectStatus = append(check.ExpectStatus, StatusRange(s))
 	}
@@ -144,8 +175,9 @@ func (c *checker) request(at string, raw rawCheck) {
 	}
 }
 
-// headers sorts by name. A value may be a secret: no message shows one.
-func (c *checker) headers(at string, raw map[string]string) []Header {
+// headers sorts by name. A value may be a secret: no message shows one. Who
+// sends the request is a check or a hook.
+func (c *checker) headers(at string, raw map[string]string, sender string) []Header {
 	var list []Header
 	first := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
@@ -154,10 +186,10 @@ func (c *checker) headers(at string, raw map[string]string) []Header {
 		switch {
 		case !isToken(name):
 			c.keyErrorf(here, "is no name of a header (letters, digits and dashes)")
-		case same == "host":
+		case same == "host" && sender == "check":
 			c.keyErrorf(here, "has a key of its own (write host)")
-		case slices.Contains([]string{"connection", "content-length", "transfer-encoding", "trailer"}, same):
-			c.keyErrorf(here, "is set by the check itself (remove it)")
+		case slices.Contains([]string{"connection", "content-length", "host", "transfer-encoding", "trailer"}, same):
+			c.keyErrorf(here, "is set by the %s itself (remove it)", sender)
 		case strings.IndexFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) >= 0:
 			c.errorf(here, "has a line break or another control character in its value (remove it)")
 		case first[same] != "":

@@ -1,9 +1,10 @@
 // Package config reads what an operator may write, and tells all that is wrong
 // with it at once, each thing with its place.
 //
-// It starts nothing, connects to nothing and looks no name up; besides Load,
-// which opens files, it depends on its arguments alone. What the settings do is
-// for others: the daemon turns a Config into the types of the other packages.
+// It starts nothing and connects to nothing; besides files and this host's users
+// and groups, which Options may replace, it depends on its arguments alone. What
+// the settings do is for others: the daemon turns a Config into the types of the
+// other packages.
 //
 // The way of a setting: a format's reader (yaml.go, json.go, toml.go) gives
 // plain values and notes where each stands; layers.go adds environment and
@@ -31,6 +32,7 @@ type Config struct {
 	Hooks    []Hook
 	HTTP     HTTP
 	Log      Log
+	rest     *rest // what Make needs to know besides
 }
 
 // BGP is the speaker and how routes look that are given to it.
@@ -174,8 +176,8 @@ type Check struct {
 	ExpectBody     string
 	ExpectBodyRE   *regexp.Regexp
 	FollowRedirect bool
-	TLS            *TLS   // nil for kinds without
-	session        string // the check of kind bfd that says which session it looks at; empty: none
+	TLS            *TLS // nil for kinds without
+	session        wish
 }
 
 // A Header is one header line of a request.

@@ -134,7 +134,7 @@ func (d *decoder) pointer(f field, path string, v any, out reflect.Value) {
 func (d *decoder) list(f field, path string, v any, out reflect.Value) {
 	in, ok := v.([]any)
 	if !ok && v != nil {
-		d.errorf(path, "is %s (write a list)", shown(v))
+		d.errorf(path, "is %s (write a list)", f.shown(v))
 		return
 	}
 	out.Set(reflect.MakeSlice(out.Type(), len(in), len(in)))
@@ -146,7 +146,7 @@ func (d *decoder) list(f field, path string, v any, out reflect.Value) {
 func (d *decoder) names(f field, path string, v any, out reflect.Value) {
 	in, ok := v.(map[string]any)
 	if !ok && v != nil {
-		d.errorf(path, "is %s (write a section of keys)", shown(v))
+		d.errorf(path, "is %s (write a section of keys)", f.shown(v))
 		return
 	}
 	out.Set(reflect.MakeMap(out.Type()))
@@ -193,7 +193,7 @@ func readString(f field, v any, out reflect.Value) string {
 	words := strings.Fields(f.tag.Get("oneof"))
 	switch {
 	case !ok && len(words) == 0:
-		return fmt.Sprintf("is %s (write text, in quotes)", shown(v))
+		return fmt.Sprintf("is %s (write text, in quotes)", f.shown(v))
 	case len(words) > 0 && !slices.Contains(words, s):
 		return fmt.Sprintf("is %s (write %s)", shown(v), oneOf(words))
 	}
@@ -260,6 +260,20 @@ func fromText(text string, t reflect.Type) any {
 		}
 	}
 	return text
+}
+
+// shown is the function of that name, for a setting that may hold a secret.
+func (f field) shown(v any) string {
+	if f.tag.Get("hidden") == "" {
+		return shown(v)
+	}
+	switch v.(type) {
+	case string:
+		return "text"
+	case int64, float64:
+		return "a number"
+	}
+	return shown(v)
 }
 
 // shown names a value of a file in a message.

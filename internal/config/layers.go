@@ -75,7 +75,7 @@ func (r *report) flags(file map[string]any, set []string) layer {
 		case i >= 0:
 			r.put(l, file, all[i], value, "--set "+path)
 		case inFileOnly(path):
-			text = "can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)"
+			text = "can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)"
 		default:
 			text = "unknown key" + suggest(path, paths)
 		}
@@ -87,7 +87,7 @@ func (r *report) flags(file map[string]any, set []string) layer {
 }
 
 func inFileOnly(path string) bool {
-	return slices.ContainsFunc([]string{"vips", "checks", "bgp.neighbors", "bfd.profiles", "bfd.sessions"}, func(list string) bool {
+	return slices.ContainsFunc([]string{"vips", "checks", "hooks", "bgp.neighbors", "bfd.profiles", "bfd.sessions"}, func(list string) bool {
 		rest, ok := strings.CutPrefix(path, list)
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})

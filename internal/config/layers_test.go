@@ -97,12 +97,12 @@ func TestLayersTellTheirProblems(t *testing.T) {
 			"VIPD_SERVICE_PORT=9179", "VIPD_SERVICE_PORT_HTTP=9179", "VIPD_PORT_9179_TCP=tcp://10.0.0.1:9179", "VIPD_PORT_9179_TCP_PROTO=tcp",
 			"VIPD_WEB_PORT_9179_TCP_PORT=9179", "VIPD_PORT_9179_TCP_ADDR=10.0.0.1"}, nil, ""},
 		{"flags", "{}", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips"}, "" +
-			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
-			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
+			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
+			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set nod: nod: unknown key (did you mean \"node\"?)\n" +
 			"--set node: node: no value (write path=value)\n" +
 			"--set vips: vips: no value (write path=value)\n" +
-			"--set vips[0].name: vips[0].name: can't be set here (vips, checks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n"},
+			"--set vips[0].name: vips[0].name: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n"},
 		{"a variable hides no mistake around it", "bgp: [1]", []string{"VIPD_BGP_LOCAL_AS=1"}, nil,
 			"vipd.yaml:1:6: bgp: is a list (write a section of keys)\n"},
 		{"a section without content", "bgp:\n", []string{"VIPD_BGP_LOCAL_AS=1"}, nil, ""},

@@ -23,14 +23,28 @@ type Options struct {
 	// ReadFile reads the files that the configuration names, to see that they
 	// are there; nil: from disk.
 	ReadFile func(name string) ([]byte, error)
+	// LookupUser and LookupGroup find the numbers of accounts; nil: this host's.
+	LookupUser, LookupGroup func(name string) (uint32, error)
+}
+
+// complete fills in what this host has.
+func (o Options) complete() Options {
+	if o.ReadFile == nil {
+		o.ReadFile = readFile
+	}
+	if o.LookupUser == nil {
+		o.LookupUser = lookupUser
+	}
+	if o.LookupGroup == nil {
+		o.LookupGroup = lookupGroup
+	}
+	return o
 }
 
 // Load reads the file at opts.Path and parses it. The error is for a file that
 // can't be read; what is wrong within it are problems.
 func Load(opts Options) (*Config, []Problem, error) {
-	if opts.ReadFile == nil {
-		opts.ReadFile = readFile
-	}
+	opts = opts.complete()
 	if opts.Path == "" {
 		c, problems := Parse("", nil, opts)
 		return c, problems, nil
@@ -60,9 +74,7 @@ func readFile(name string) ([]byte, error) {
 // of the other layers in opts. The problems are sorted by place; Config is nil
 // unless all of them are warnings.
 func Parse(name string, data []byte, opts Options) (*Config, []Problem) {
-	if opts.ReadFile == nil {
-		opts.ReadFile = readFile
-	}
+	opts = opts.complete()
 	r := &report{places: map[string]place{"": {value: Pos{Source: "configuration"}}}}
 	file, ok := r.readText(name, data)
 	if !ok {
@@ -71,7 +83,7 @@ func Parse(name string, data []byte, opts Options) (*Config, []Problem) {
 	var doc document
 	d := newDecoder(r)
 	d.section("", r.merge(file, opts), reflect.ValueOf(&doc).Elem())
-	c := assemble(&checker{report: r, doc: &doc, opts: opts, dir: filepath.Dir(name), refused: r.paths()})
+	c := assemble(newChecker(r, &doc, opts, filepath.Dir(name)))
 	if r.failed() {
 		return nil, r.sorted()
 	}

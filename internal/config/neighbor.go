@@ -97,6 +97,8 @@ func (c *checker) secret(at, name, what string, longest int) string {
 		c.errorf(at, "names a file of %d bytes (a %s has at most %d)", len(data), what, longest)
 	case bytes.ContainsAny(data, "\x00\r\n"):
 		c.errorf(at, "names a file of more than one line (write the %s alone)", what)
+	default:
+		return string(data)
 	}
-	return string(data)
+	return ""
 }

@@ -49,11 +49,16 @@ func (p Problem) String() string {
 	if p.Warning {
 		b.WriteString("warning: ")
 	}
-	b.WriteString(p.Text)
-	if p.Also != (Pos{}) {
-		b.WriteString(" at " + p.Also.String())
-	}
+	b.WriteString(p.Sentence())
 	return b.String()
+}
+
+// Sentence is String without the place: Text, and where the other half is.
+func (p Problem) Sentence() string {
+	if p.Also == (Pos{}) {
+		return p.Text
+	}
+	return p.Text + " at " + p.Also.String()
 }
 
 // A place is where a setting's key and value stand; key is the zero value for
@@ -102,8 +107,12 @@ func (r *report) keyErrorf(path, format string, args ...any) {
 // conflictf is for two settings that don't go together: the problem is told at
 // path, and its text ends with where the other one stands.
 func (r *report) conflictf(path, other, format string, args ...any) {
-	r.problems = append(r.problems,
-		Problem{Pos: r.pos(path), Path: path, Text: fmt.Sprintf(format, args...), Also: r.pos(other)})
+	r.clashf(path, r.pos(other), format, args...)
+}
+
+// clashf is conflictf with something whose place alone is known.
+func (r *report) clashf(path string, other Pos, format string, args ...any) {
+	r.problems = append(r.problems, Problem{Pos: r.pos(path), Path: path, Text: fmt.Sprintf(format, args...), Also: other})
 }
 
 // maxDepth and maxPath keep reading linear in the size of a file: the path of

@@ -14,6 +14,7 @@ import (
 //	default  its value when nobody gives it, as text
 //	range    least and greatest value, both allowed
 //	oneof    the words allowed
+//	hidden   marks what may hold a secret, so that no message shows it
 //	note     what to add to the message on a value out of range
 //	need     marks what must be given, and says what that is
 //	for      the kinds of check that have this key
@@ -26,7 +27,8 @@ type document struct {
 	Drain    rawDrain            `key:"drain"`
 	Checks   map[string]rawCheck `key:"checks"`
 	VIPs     []rawVIP            `key:"vips"`
-	API      notYet              `key:"api"`
+	API      rawAPI              `key:"api"`
+	Hooks    []rawHook           `key:"hooks"`
 	HTTP     rawHTTP             `key:"http"`
 	Log      rawLog              `key:"log"`
 }
@@ -95,8 +97,10 @@ type rawExport struct {
 }
 
 type rawDrain struct {
-	PreferOthers time.Duration `key:"prefer_others" default:"0s" range:"0s..1h"`
-	GracePeriod  time.Duration `key:"grace_period" default:"5s" range:"0s..1h"`
+	PreferOthers     time.Duration `key:"prefer_others" default:"0s" range:"0s..1h"`
+	GracePeriod      time.Duration `key:"grace_period" default:"5s" range:"0s..1h"`
+	Connections      string        `key:"connections" default:"none" oneof:"none sockets conntrack"`
+	ConnectionsLimit time.Duration `key:"connections_limit" default:"5m" range:"1s..24h"`
 }
 
 type rawCheck struct {
@@ -117,7 +121,7 @@ type rawCheck struct {
 	Method           string            `key:"method" default:"GET" for:"http https"`
 	Host             string            `key:"host" default:"" for:"http https"`
 	Path             string            `key:"path" default:"/" for:"http https"`
-	Headers          map[string]string `key:"headers" for:"http https"`
+	Headers          map[string]string `key:"headers" for:"http https" hidden:"true"`
 	ExpectStatus     []statusRange     `key:"expect_status" default:"200-299" for:"http https"`
 	ExpectBody       string            `key:"expect_body" default:"" for:"http https"`
 	ExpectBodyRegexp string            `key:"expect_body_regexp" default:"" for:"http https"`

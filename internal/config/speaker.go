@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -22,11 +23,9 @@ func (c *checker) speaker() {
 	}
 	c.nextHop("bgp.next_hop", raw.NextHop, true)
 	c.nextHop("bgp.next_hop_ipv6", raw.NextHopIPv6, false)
-	c.internal = -1
-	for i, n := range raw.Neighbors {
-		if c.bgp.LocalAS != 0 && n.RemoteAS == c.bgp.LocalAS && c.internal < 0 {
-			c.internal = i
-		}
+	internal := slices.IndexFunc(raw.Neighbors, func(n rawNeighbor) bool { return c.bgp.LocalAS != 0 && n.RemoteAS == c.bgp.LocalAS })
+	if internal >= 0 {
+		c.internal = c.pos(join(item("bgp.neighbors", internal), "remote_as"))
 	}
 	c.bgp.Announce = c.announce("bgp", Announce{NextHop4: raw.NextHop, NextHop6: raw.NextHopIPv6}, raw.rawAttributes)
 	if c.bgp.Speaker == SpeakerEmbedded {
@@ -143,9 +142,8 @@ func (c *checker) announce(at string, base Announce, raw rawAttributes) Announce
 // prepend: RFC 4271 §9.1.2 has a router exclude routes whose AS_PATH holds its
 // own AS, and that is an internal neighbor's too.
 func (c *checker) prepend(at string, times uint8) {
-	if times > 0 && c.internal >= 0 {
-		c.conflictf(at, join(item("bgp.neighbors", c.internal), "remote_as"),
-			"is %d, and an internal neighbor refuses routes with its own AS in the path (write 0): the neighbor is", times)
+	if times > 0 && c.internal != (Pos{}) {
+		c.clashf(at, c.internal, "is %d, and an internal neighbor refuses routes with its own AS in the path (write 0): the neighbor is", times)
 	}
 }
 

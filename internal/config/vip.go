@@ -8,18 +8,28 @@ import (
 
 func (c *checker) vips() []VIP {
 	list := make([]VIP, len(c.doc.VIPs))
-	first := map[string]int{}
 	for i := range c.doc.VIPs {
-		raw, at := &c.doc.VIPs[i], item("vips", i)
-		list[i] = c.vip(at, raw)
-		if j, twice := first[raw.Name]; twice && raw.Name != "" {
-			c.conflictf(join(at, "name"), join(item("vips", j), "name"), "%q is already the name of a VIP", raw.Name)
-		} else {
-			first[raw.Name] = i
-		}
+		list[i] = c.vip(item("vips", i), &c.doc.VIPs[i])
 	}
+	c.sameNames(list)
 	c.overlaps(list)
 	return list
+}
+
+func (c *checker) sameNames(list []VIP) {
+	first := map[string]Pos{}
+	for i, v := range list {
+		at := join(item("vips", i), "name")
+		taken, twice := first[v.Name]
+		if !twice {
+			taken, twice = c.beside.name(v.Name)
+		}
+		if twice && v.Name != "" {
+			c.clashf(at, taken, "%q is already the name of a VIP", v.Name)
+			continue
+		}
+		first[v.Name] = c.pos(at)
+	}
 }
 
 func (c *checker) vip(at string, raw *rawVIP) VIP {
@@ -150,31 +160,46 @@ func (c *checker) same(level string) bool {
 // overlaps finds prefixes that are equal or within another. Sorted, a prefix
 // stands right after those that it is within, so that one stack is enough.
 func (c *checker) overlaps(list []VIP) {
+	var outer []int
+	for _, i := range byPrefix(list) {
+		p := list[i].Prefix
+		for len(outer) > 0 && !list[outer[len(outer)-1]].Prefix.Contains(p.Addr()) {
+			outer = outer[:len(outer)-1]
+		}
+		here := join(item("vips", i), "prefix")
+		if len(outer) > 0 {
+			j := outer[len(outer)-1]
+			c.overlap(here, p, taken{list[j].Prefix, list[j].Name, c.pos(join(item("vips", j), "prefix"))})
+		} else if other, ok := c.beside.overlapping(p); ok {
+			c.overlap(here, p, other)
+		}
+		outer = append(outer, i)
+	}
+}
+
+func (c *checker) overlap(at string, p netip.Prefix, other taken) {
+	switch {
+	case p == other.prefix:
+		c.clashf(at, other.pos, "%s is already the prefix of VIP %q", p, other.name)
+	case p.Bits() > other.prefix.Bits():
+		c.clashf(at, other.pos, "%s is inside %s of VIP %q", p, other.prefix, other.name)
+	default:
+		c.clashf(at, other.pos, "%s has %s of VIP %q inside it", p, other.prefix, other.name)
+	}
+}
+
+// byPrefix orders VIPs, by their indices; those without a prefix are left out.
+func byPrefix(list []VIP) []int {
 	var order []int
 	for i, v := range list {
 		if v.Prefix.IsValid() && v.Prefix.Bits() > 0 {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		a, b := list[i].Prefix, list[j].Prefix
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-	})
-	var outer []int
-	for _, i := range order {
-		p := list[i].Prefix
-		for len(outer) > 0 && !list[outer[len(outer)-1]].Prefix.Contains(p.Addr()) {
-			outer = outer[:len(outer)-1]
-		}
-		if len(outer) > 0 {
-			j := outer[len(outer)-1]
-			q, here, there := list[j].Prefix, join(item("vips", i), "prefix"), join(item("vips", j), "prefix")
-			if p == q {
-				c.conflictf(here, there, "%s is already the prefix of VIP %q", p, list[j].Name)
-			} else {
-				c.conflictf(here, there, "%s is inside %s of VIP %q", p, q, list[j].Name)
-			}
-		}
-		outer = append(outer, i)
-	}
+	slices.SortStableFunc(order, func(i, j int) int { return comparePrefixes(list[i].Prefix, list[j].Prefix) })
+	return order
+}
+
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
