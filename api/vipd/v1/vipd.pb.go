@@ -2471,6 +2471,7 @@ type ListEventsResponse struct {
 	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`      // oldest first
 	Sequence      uint64                 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"` // to ask on from
 	Missed        bool                   `protobuf:"varint,3,opt,name=missed,proto3" json:"missed,omitempty"`     // some after after_sequence are not kept any more
+	Instance      string                 `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`  // of this vipd's life: with sequence, for Watch to go on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2524,6 +2525,13 @@ func (x *ListEventsResponse) GetMissed() bool {
 		return x.Missed
 	}
 	return false
+}
+
+func (x *ListEventsResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
 }
 
 type ExplainRequest struct {
@@ -4496,11 +4504,12 @@ const file_vipd_v1_vipd_proto_rawDesc = "" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12%\n" +
-	"\x0eafter_sequence\x18\x04 \x01(\x04R\rafterSequence\"p\n" +
+	"\x0eafter_sequence\x18\x04 \x01(\x04R\rafterSequence\"\x8c\x01\n" +
 	"\x12ListEventsResponse\x12&\n" +
 	"\x06events\x18\x01 \x03(\v2\x0e.vipd.v1.EventR\x06events\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x16\n" +
-	"\x06missed\x18\x03 \x01(\bR\x06missed\"\"\n" +
+	"\x06missed\x18\x03 \x01(\bR\x06missed\x12\x1a\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\"\"\n" +
 	"\x0eExplainRequest\x12\x10\n" +
 	"\x03vip\x18\x01 \x01(\tR\x03vip\"\x96\x01\n" +
 	"\vExplanation\x12\x1e\n" +
