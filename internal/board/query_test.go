@@ -88,3 +88,12 @@ func TestQueriesSelectEvents(t *testing.T) {
 		})
 	}
 }
+
+func TestEventsAfterOneOfAnotherLifeAreMissedThoughAllAreKept(t *testing.T) {
+	b := small(4, 4)
+	b.Note(&vipdv1.Event{Subject: "web"})
+	events, sequence, missed := b.Events(EventQuery{After: 2})
+	if len(events) != 1 || sequence != 1 || !missed {
+		t.Errorf("%v, %d, %v", events, sequence, missed)
+	}
+}
