@@ -35,9 +35,13 @@ func converge(t *testing.T, seed uint64) {
 	}
 	f.rng = rand.New(rand.NewPCG(seed, 2))
 	wanted := map[netip.Prefix]Route{}
-	r := running(t, f, nil)
-	for range 200 {
+	m := newMirror()
+	r := runningWith(t, f, Options{Changed: m.changed}, func(r *Reconciler) { m.r = r })
+	for n := range 200 {
 		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+		if n%20 == 0 {
+			m.check(t)
+		}
 		i := rng.IntN(40)
 		switch rng.IntN(12) {
 		case 0:
@@ -76,4 +80,5 @@ func converge(t *testing.T, seed uint64) {
 	settle(t, r, time.Second)
 	wantTable(t, f, testOwner, wanted)
 	wantTable(t, f, 0, foreign)
+	m.check(t)
 }

@@ -21,6 +21,7 @@ type fakeSpeaker struct {
 	rng     *rand.Rand // nil: no faults
 	down    bool
 	frozen  chan struct{} // not nil: RPCs wait for it
+	stuck   string        // only those of this name do; empty: all
 	global  Global
 	paths   map[netip.Prefix]map[uint32]Path
 	peers   map[netip.Addr]NeighborState
@@ -141,6 +142,9 @@ func (c *fakeConn) enter(ctx context.Context, name string) (lie, late bool, err 
 	c.f.mu.Lock()
 	c.f.calls = append(c.f.calls, name)
 	frozen, delay, dice := c.f.frozen, time.Duration(0), 1.0
+	if c.f.stuck != "" && c.f.stuck != name {
+		frozen = nil
+	}
 	if name == "Apply" {
 		delay = c.f.slow
 	}

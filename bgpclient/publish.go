@@ -13,6 +13,15 @@ type public struct {
 	err                           string
 }
 
+func (e *entry) asPublic(owner uint32) public {
+	_, ours := ownPath(e.have, owner)
+	p := public{state: e.want.State, confirmed: e.confirmed, installed: ours, foreign: e.foreign}
+	if e.err != nil {
+		p.err = e.err.Error()
+	}
+	return p
+}
+
 // counts are how many entries are so.
 type counts struct{ wanted, installed, foreign int }
 
@@ -25,11 +34,7 @@ func (c *counts) add(p public, n int) {
 // publish takes in that an entry may have changed: what is counted, told and
 // awaited follows from it here and nowhere else. mu is held.
 func (t *table) publish(prefix netip.Prefix, e *entry) {
-	_, ours := ownPath(e.have, t.owner)
-	now := public{state: e.want.State, confirmed: e.confirmed, installed: ours, foreign: e.foreign}
-	if e.err != nil {
-		now.err = e.err.Error()
-	}
+	now := e.asPublic(t.owner)
 	if e.confirmed {
 		e.wakeAll()
 	}
@@ -42,14 +47,13 @@ func (t *table) publish(prefix netip.Prefix, e *entry) {
 	t.tellLater(prefix)
 }
 
-// drop removes an entry. mu is held.
+// drop removes an entry that was just published as confirmed, so that who is
+// told or waits finds nothing. mu is held.
 func (t *table) drop(prefix netip.Prefix, e *entry) {
 	delete(t.entries, prefix)
 	delete(t.dirty, prefix)
 	delete(t.leaving, prefix)
 	t.counts.add(e.public, -1)
-	t.tellLater(prefix)
-	e.wakeAll()
 }
 
 // tellLater notes that a prefix is to be told of. mu is held.

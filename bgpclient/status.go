@@ -47,7 +47,7 @@ func (r *Reconciler) Status() Status {
 	s.Wanted, s.Installed, s.Foreign = t.counts.wanted, t.counts.installed, t.counts.foreign
 	s.Routes = make([]RouteStatus, 0, len(t.entries))
 	for prefix, e := range t.entries {
-		s.Routes = append(s.Routes, e.status(prefix))
+		s.Routes = append(s.Routes, e.status(prefix, t.owner))
 	}
 	return s
 }
@@ -62,7 +62,7 @@ func (r *Reconciler) Route(prefix netip.Prefix) (RouteStatus, bool) {
 	if !ok {
 		return RouteStatus{}, false
 	}
-	return e.status(prefix), true
+	return e.status(prefix, t.owner), true
 }
 
 // Link is that of Status, without the walk.
@@ -101,8 +101,8 @@ func sameButCounters(a, b NeighborState) bool {
 	return a == b
 }
 
-func (e *entry) status(prefix netip.Prefix) RouteStatus {
-	p := e.public
+func (e *entry) status(prefix netip.Prefix, owner uint32) RouteStatus {
+	p := e.asPublic(owner)
 	return RouteStatus{Prefix: prefix, Want: e.want, Confirmed: p.confirmed, Installed: p.installed, Foreign: p.foreign, Err: p.err}
 }
 
