@@ -31,7 +31,7 @@ type checker struct {
 
 func newChecker(r *report, doc *document, opts Options, dir string) *checker {
 	return &checker{
-		report: r, doc: doc, opts: opts, dir: dir, refused: r.paths(),
+		report: r, doc: doc, opts: opts, dir: dir, refused: r.paths(0),
 		checks: map[string]Check{}, profiles: map[string]BFDProfile{}, sessions: map[BFDKey]bfdUse{},
 		checkKeys: fields(reflect.TypeFor[rawCheck]()), suggested: map[string]string{},
 	}

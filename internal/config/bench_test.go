@@ -50,3 +50,35 @@ func BenchmarkParse10kVIPs(b *testing.B) {
 		})
 	}
 }
+
+// Ten thousand VIPs come as a client's ReplaceVips brings them.
+func BenchmarkMake10kVIPs(b *testing.B) {
+	var tree struct {
+		VIPs []Spec `json:"vips"`
+	}
+	var doc map[string]any
+	if err := yaml.Unmarshal([]byte(large(10_000)), &doc); err != nil {
+		b.Fatal(err)
+	}
+	data, err := json.Marshal(doc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &tree); err != nil {
+		b.Fatal(err)
+	}
+	c, problems := Parse("vipd.yaml", []byte("checks: {web: {kind: http, path: /healthz}}"), Options{Hostname: "host"})
+	if c == nil {
+		b.Fatal(problems)
+	}
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if list, problems := c.Make(tree.VIPs[:n]); len(problems) > 0 || list[n-1].Name == "" {
+					b.Fatalf("problems: %d, first %v", len(problems), problems[0])
+				}
+			}
+		})
+	}
+}

@@ -22,10 +22,11 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	f.Add([]byte("hooks: [{exec: [/a], on: [vip]}, {url: 'http://a'}]\napi: {listen: ['127.0.0.1:1'], insecure_loopback: true, read_write: {users: [ops]}}"), "VIPD_API_GROUP=ops", "api.listen=")
 	f.Add([]byte(oneVIP), "VIPD_BGP_LOCAL_AS=1", "bgp.med=1")
 	disk := files{"secret": "x", "ca.pem": "x"}
 	f.Fuzz(func(t *testing.T, data []byte, env, set string) {
-		opts := Options{Hostname: "host", ReadFile: disk.read}
+		opts := Options{Hostname: "host", ReadFile: disk.read, LookupUser: accounts("user"), LookupGroup: accounts("group")}
 		if env != "" {
 			opts.Env = []string{env}
 		}
@@ -83,6 +84,17 @@ func holds(t *testing.T, c *Config) {
 		for _, b := range v.Backends {
 			must(b.BFD == BFDKey{} || sessions[b.BFD], "backend without its session", b)
 		}
+	}
+	for _, s := range c.API.Listen {
+		socket, isUnix := strings.CutPrefix(s, "unix://")
+		host, _, isTCP := splitHostPort(plainAddress(s))
+		addr, _ := netip.ParseAddr(host)
+		must(isUnix && filepath.IsAbs(socket) && len(socket) <= 107 || isTCP, "listen", c.API)
+		must(isUnix || c.API.TLS != nil || c.API.InsecureLoopback && addr.IsLoopback(), "plain", c.API)
+	}
+	must(len(c.API.ReadWrite.Users) == len(c.API.ReadWrite.UIDs) && len(c.API.ReadOnly.Groups) == len(c.API.ReadOnly.GIDs), "roles", c.API)
+	for _, h := range c.Hooks {
+		must((h.URL == "") != (len(h.Exec) == 0) && h.Timeout > 0 && (h.URL != "" || len(h.Headers) == 0), "hook", h)
 	}
 	names, prefixes := map[string]bool{}, []netip.Prefix{}
 	for _, v := range c.VIPs {

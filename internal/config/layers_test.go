@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -17,13 +18,13 @@ func TestNoTwoPathsShareAVariable(t *testing.T) {
 	for variable, path := range map[string]string{
 		"VIPD_BGP_GOBGP_ADDRESS": "bgp.gobgp_address", "VIPD_BGP_TLS_CA_FILE": "bgp.tls.ca_file",
 		"VIPD_BGP_COMMUNITIES": "bgp.communities", "VIPD_HTTP_LISTEN": "http.listen",
-		"VIPD_STATE_DIR": "state_dir", "VIPD_BFD_SCHEDULING_REALTIME_PRIORITY": "bfd.scheduling.realtime_priority",
+		"VIPD_STATE_DIR": "state_dir", "VIPD_API_READ_ONLY_NAMES": "api.read_only.names", "VIPD_API_TLS_CERT_FILE": "api.tls.cert_file", "VIPD_BFD_SCHEDULING_REALTIME_PRIORITY": "bfd.scheduling.realtime_priority",
 	} {
 		if owner[variable] != path {
 			t.Errorf("%s sets %q, not %s", variable, owner[variable], path)
 		}
 	}
-	for _, variable := range []string{"VIPD_VIPS", "VIPD_CHECKS", "VIPD_BGP_NEIGHBORS", "VIPD_BFD_PROFILES", "VIPD_BFD_SESSIONS", "VIPD_BGP_TLS"} {
+	for _, variable := range []string{"VIPD_VIPS", "VIPD_CHECKS", "VIPD_HOOKS", "VIPD_API", "VIPD_API_TLS", "VIPD_BGP_NEIGHBORS", "VIPD_BFD_PROFILES", "VIPD_BFD_SESSIONS", "VIPD_BGP_TLS"} {
 		if path, there := owner[variable]; there {
 			t.Errorf("%s sets %s", variable, path)
 		}
@@ -64,12 +65,25 @@ func TestVariablesHaveTheTypesOfTheSchema(t *testing.T) {
 		"VIPD_BGP_MANAGE=true", "VIPD_BGP_LOCAL_AS=65001", "VIPD_BGP_ROUTER_ID=10.0.0.1", "VIPD_BGP_LISTEN_PORT=-1",
 		"VIPD_BGP_LISTEN_ADDRESSES=10.0.0.1,::1", "VIPD_BGP_TLS_SERVER_NAME=12", "VIPD_DRAIN_GRACE_PERIOD=1s",
 		"VIPD_BGP_LARGE_COMMUNITIES=1:2:3", "VIPD_HTTP_LISTEN=", "VIPD_BFD_LISTEN=10.0.0.1", "VIPD_BFD_SCHEDULING_CPUS=2,3",
-	}})
+		"VIPD_API_LISTEN=unix:///run/a.sock, 127.0.0.1:9178", "VIPD_API_INSECURE_LOOPBACK=true", "VIPD_API_READ_WRITE_USERS=0,ops", "VIPD_API_GROUP=7",
+		"VIPD_DRAIN_CONNECTIONS=sockets",
+	}, LookupUser: accounts("user")})
 	b := c.BGP
 	if !b.Manage || b.LocalAS != 65001 || b.RouterID != netip.MustParseAddr("10.0.0.1") || b.ListenPort != -1 ||
 		len(b.ListenAddresses) != 2 || b.TLS == nil || b.TLS.ServerName != "12" || c.HTTP.Listen != "" ||
 		len(b.Announce.LargeCommunities) != 1 || len(c.BFD.Listen) != 1 || len(c.BFD.Scheduling.CPUs) != 2 {
 		t.Errorf("got %+v", c)
+	}
+	if a := c.API; len(a.Listen) != 2 || !a.InsecureLoopback || !slices.Equal(a.ReadWrite.UIDs, []uint32{0, 3}) || a.Group != "7" || c.Drain.Connections != "sockets" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestAPICanBeSwitchedOff(t *testing.T) {
+	for _, opts := range []Options{{Env: []string{"VIPD_API_LISTEN="}}, {Set: []string{"api.listen="}}} {
+		if c := parse(t, "{}", opts); len(c.API.Listen) != 0 {
+			t.Errorf("%+v: %v", opts, c.API.Listen)
+		}
 	}
 }
 
@@ -96,9 +110,10 @@ func TestLayersTellTheirProblems(t *testing.T) {
 		{"what Kubernetes sets for a service is not ours", "{}", []string{"VIPD_PORT=tcp://10.0.0.1:9179", "VIPD_SERVICE_HOST=10.0.0.1",
 			"VIPD_SERVICE_PORT=9179", "VIPD_SERVICE_PORT_HTTP=9179", "VIPD_PORT_9179_TCP=tcp://10.0.0.1:9179", "VIPD_PORT_9179_TCP_PROTO=tcp",
 			"VIPD_WEB_PORT_9179_TCP_PORT=9179", "VIPD_PORT_9179_TCP_ADDR=10.0.0.1"}, nil, ""},
-		{"flags", "{}", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips"}, "" +
+		{"flags", "{}", nil, []string{"node", "nod=x", "vips[0].name=x", "checks.web.kind=tcp", "bgp.neighbors=", "vips", "hooks[0].url=x"}, "" +
 			"--set bgp.neighbors: bgp.neighbors: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set checks.web.kind: checks.web.kind: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
+			"--set hooks[0].url: hooks[0].url: can't be set here (vips, checks, hooks, bgp.neighbors, bfd.profiles and bfd.sessions belong into the file)\n" +
 			"--set nod: nod: unknown key (did you mean \"node\"?)\n" +
 			"--set node: node: no value (write path=value)\n" +
 			"--set vips: vips: no value (write path=value)\n" +

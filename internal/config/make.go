@@ -33,18 +33,13 @@ type rawSpec struct {
 // Checks may look at BFD sessions that c has, not at others: none are made.
 // Make changes neither c nor specs, and may be called by many goroutines.
 func (c *Config) Make(specs []Spec) ([]VIP, []Problem) {
-	told := &report{places: map[string]place{}}
-	d := newDecoder(told)
-	vips, own := make([]rawVIP, len(specs)), make([]map[string]rawCheck, len(specs))
+	told := &report{nowhere: true, places: map[string]place{}}
+	m, d := c.around().checker(c, told), newDecoder(told)
+	list := make([]VIP, len(specs))
 	for i, s := range specs {
-		at := item("vips", i)
-		if values, ok := told.readSpec(at, s); ok {
-			var raw rawSpec
-			d.section(at, values, reflect.ValueOf(&raw).Elem())
-			vips[i], own[i] = raw.rawVIP, raw.Checks
-		}
+		list[i] = m.made(item("vips", i), s, d)
 	}
-	list := c.around().checker(c, told, vips).made(own)
+	m.apart(list)
 	problems := told.ofSpecs()
 	for _, p := range problems {
 		if !p.Warning {
@@ -54,10 +49,27 @@ func (c *Config) Make(specs []Spec) ([]VIP, []Problem) {
 	return list, problems
 }
 
+// made makes one VIP, with checks that it brings along.
+func (c *checker) made(at string, s Spec, d decoder) VIP {
+	if len(c.places) > 1000 { // clearing a map takes as long as it was large
+		c.places = map[string]place{}
+	}
+	clear(c.places) // of other specs
+	before := len(c.problems)
+	var raw rawSpec
+	if values, ok := c.readSpec(at, s); ok {
+		d.section(at, values, reflect.ValueOf(&raw).Elem())
+	}
+	c.refused = c.paths(before)
+	c.own = make(map[string]Check, len(raw.Checks))
+	c.templates(join(at, "checks"), raw.Checks, c.own)
+	return c.vip(at, &raw.rawVIP)
+}
+
 // MakeSession tells what a BFD session would be beside those of c, which may
 // have it already. Problems have the settings' names in bfd.sessions as paths.
 func (c *Config) MakeSession(peer, local, iface string, multihop bool, profile string) (BFDSession, []Problem) {
-	told := &report{places: map[string]place{}}
+	told := &report{nowhere: true, places: map[string]place{}}
 	values := map[string]any{"multihop": multihop}
 	for key, text := range map[string]string{"peer": peer, "local": local, "interface": iface, "profile": profile} {
 		if text != "" {
@@ -67,13 +79,13 @@ func (c *Config) MakeSession(peer, local, iface string, multihop bool, profile s
 	var raw rawSession
 	d := newDecoder(told)
 	d.section("", values, reflect.ValueOf(&raw).Elem())
-	m := c.around().checker(c, told, nil)
+	m := c.around().checker(c, told)
 	m.interfaceName("interface", raw.Interface)
 	key := m.bfdKey(raw.Peer, raw.Local, raw.Interface, raw.Multihop, raw.Profile)
 	if m.profileKnown("profile", raw.Profile) && m.possible("peer", key, raw.Profile) {
 		m.fits("peer", key, raw.Profile)
 	}
-	if problems := told.sorted(); len(problems) > 0 {
+	if problems := told.ofSpecs(); len(problems) > 0 {
 		return BFDSession{}, problems
 	}
 	return BFDSession{key, m.profiles[raw.Profile]}, nil
@@ -94,20 +106,6 @@ func (c *checker) fits(at string, key BFDKey, profile string) {
 
 // around is what c knows besides what it shows: nothing, if nobody loaded it.
 func (c *Config) around() *rest { return cmp.Or(c.rest, &rest{opts: Options{ReadFile: readFile}}) }
-
-// made is vips for those that bring checks of their own.
-func (c *checker) made(own []map[string]rawCheck) []VIP {
-	list := make([]VIP, len(own))
-	for i := range list {
-		at := item("vips", i)
-		c.own = make(map[string]Check, len(own[i]))
-		c.templates(join(at, "checks"), own[i], c.own)
-		list[i] = c.vip(at, &c.doc.VIPs[i])
-	}
-	c.sameNames(list)
-	c.overlaps(list)
-	return list
-}
 
 // ofSpecs returns the problems in the order of specs, each once. Their places
 // are their paths, which they have already.
@@ -139,7 +137,7 @@ func (r *report) readSpec(at string, s Spec) (any, bool) {
 }
 
 func (r *report) specValue(path string, v any, depth int) any {
-	if r.places[path] = (place{value: Pos{Source: path}}); r.tooLong(path, depth) {
+	if r.places[path] = (place{}); r.tooLong(path, depth) {
 		return nil
 	}
 	switch v := v.(type) {

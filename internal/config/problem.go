@@ -69,6 +69,7 @@ type place struct{ key, value Pos }
 type report struct {
 	places   map[string]place // by path; "" is the whole file
 	problems []Problem
+	nowhere  bool // no place but the path itself: it was said, not written
 }
 
 // given tells whether somebody wrote the setting, so that it is no default.
@@ -79,6 +80,9 @@ func (r *report) given(path string) bool {
 
 // pos is where the value of path stands, or that of its nearest parent.
 func (r *report) pos(path string) Pos {
+	if r.nowhere {
+		return Pos{Source: path}
+	}
 	for {
 		if p, ok := r.places[path]; ok || path == "" {
 			return p.value
@@ -134,10 +138,10 @@ func (r *report) tooLong(path string, depth int) bool {
 	return true
 }
 
-// paths tells where there are problems so far.
-func (r *report) paths() map[string]bool {
-	told := make(map[string]bool, len(r.problems))
-	for _, p := range r.problems {
+// paths tells where there are problems, besides the first ones.
+func (r *report) paths(besides int) map[string]bool {
+	told := make(map[string]bool, len(r.problems)-besides)
+	for _, p := range r.problems[besides:] {
 		told[p.Path] = true
 	}
 	return told

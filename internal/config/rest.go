@@ -42,8 +42,8 @@ func (c *checker) rest(vips []VIP) *rest {
 
 // checker makes one that finds out what fits into conf. It only reads what it
 // shares with others.
-func (r *rest) checker(conf *Config, told *report, vips []rawVIP) *checker {
-	c := newChecker(told, &document{BFD: rawBFD{Listen: conf.BFD.Listen}, VIPs: vips}, r.opts, r.dir)
+func (r *rest) checker(conf *Config, told *report) *checker {
+	c := newChecker(told, &document{BFD: rawBFD{Listen: conf.BFD.Listen}}, r.opts, r.dir)
 	c.beside, c.bgp, c.internal = r, conf.BGP, r.internal
 	c.checks, c.profiles, c.sessions = r.checks, r.profiles, r.sessions
 	return c

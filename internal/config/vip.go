@@ -11,9 +11,14 @@ func (c *checker) vips() []VIP {
 	for i := range c.doc.VIPs {
 		list[i] = c.vip(item("vips", i), &c.doc.VIPs[i])
 	}
+	c.apart(list)
+	return list
+}
+
+// apart finds VIPs that can't be beside each other.
+func (c *checker) apart(list []VIP) {
 	c.sameNames(list)
 	c.overlaps(list)
-	return list
 }
 
 func (c *checker) sameNames(list []VIP) {
