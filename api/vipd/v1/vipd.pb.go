@@ -931,7 +931,11 @@ type Sent struct {
 	Sent        bool                   `protobuf:"varint,4,opt,name=sent,proto3" json:"sent,omitempty"`      // the route is in the speaker's Adj-RIB-Out
 	// Why it is not, or what is known of the far end. BGP does not tell whether a
 	// neighbor accepted a route.
-	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Why it is not, in a word: neighbor_down, bfd_down, export_filter,
+	// foreign_route, nothing (the speaker has no route), other; unknown: the
+	// speaker did not tell. Empty: it is sent.
+	Cause         string `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -997,6 +1001,13 @@ func (x *Sent) GetSent() bool {
 func (x *Sent) GetDetail() string {
 	if x != nil {
 		return x.Detail
+	}
+	return ""
+}
+
+func (x *Sent) GetCause() string {
+	if x != nil {
+		return x.Cause
 	}
 	return ""
 }
@@ -1150,7 +1161,8 @@ type Neighbor struct {
 	PrefixesReceived uint64                 `protobuf:"varint,9,opt,name=prefixes_received,json=prefixesReceived,proto3" json:"prefixes_received,omitempty"`
 	UpdatesSent      uint64                 `protobuf:"varint,10,opt,name=updates_sent,json=updatesSent,proto3" json:"updates_sent,omitempty"`
 	UpdatesReceived  uint64                 `protobuf:"varint,11,opt,name=updates_received,json=updatesReceived,proto3" json:"updates_received,omitempty"`
-	Bfd              string                 `protobuf:"bytes,12,opt,name=bfd,proto3" json:"bfd,omitempty"` // state of the session that watches it; empty: none does
+	Bfd              string                 `protobuf:"bytes,12,opt,name=bfd,proto3" json:"bfd,omitempty"`           // state of the session that watches it; empty: none does
+	Families         []string               `protobuf:"bytes,13,rep,name=families,proto3" json:"families,omitempty"` // of routes that the session carries: ipv4, ipv6
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1267,6 +1279,13 @@ func (x *Neighbor) GetBfd() string {
 		return x.Bfd
 	}
 	return ""
+}
+
+func (x *Neighbor) GetFamilies() []string {
+	if x != nil {
+		return x.Families
+	}
+	return nil
 }
 
 // A Hold is why vipd keeps a neighbor from being used.
@@ -4356,13 +4375,14 @@ const file_vipd_v1_vipd_proto_rawDesc = "" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12\x1e\n" +
 	"\n" +
 	"attributes\x18\x06 \x01(\tR\n" +
-	"attributes\"\x8a\x01\n" +
+	"attributes\"\xa0\x01\n" +
 	"\x04Sent\x12\x1a\n" +
 	"\bneighbor\x18\x01 \x01(\tR\bneighbor\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\x12\x12\n" +
 	"\x04sent\x18\x04 \x01(\bR\x04sent\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xe5\x02\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05cause\x18\x06 \x01(\tR\x05cause\"\xe5\x02\n" +
 	"\aBackend\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -4376,7 +4396,7 @@ const file_vipd_v1_vipd_proto_rawDesc = "" +
 	"\alatency\x18\n" +
 	" \x01(\x01R\alatency\x12\x1c\n" +
 	"\tlatencies\x18\v \x03(\x02R\tlatencies\x12\x1a\n" +
-	"\bfailures\x18\f \x01(\x04R\bfailures\"\x89\x03\n" +
+	"\bfailures\x18\f \x01(\x04R\bfailures\"\xa5\x03\n" +
 	"\bNeighbor\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x10\n" +
@@ -4391,7 +4411,8 @@ const file_vipd_v1_vipd_proto_rawDesc = "" +
 	"\fupdates_sent\x18\n" +
 	" \x01(\x04R\vupdatesSent\x12)\n" +
 	"\x10updates_received\x18\v \x01(\x04R\x0fupdatesReceived\x12\x10\n" +
-	"\x03bfd\x18\f \x01(\tR\x03bfd\"\x85\x01\n" +
+	"\x03bfd\x18\f \x01(\tR\x03bfd\x12\x1a\n" +
+	"\bfamilies\x18\r \x03(\tR\bfamilies\"\x85\x01\n" +
 	"\x04Hold\x12\x18\n" +
 	"\adisable\x18\x01 \x01(\bR\adisable\x12\x1a\n" +
 	"\bwithhold\x18\x02 \x01(\bR\bwithhold\x12\x16\n" +
