@@ -14,6 +14,7 @@ type Sent struct {
 	Neighbor netip.Addr
 	Sent     bool   // our route goes out, and not somebody else's for the prefix
 	Filtered bool   // an export policy keeps it back
+	Foreign  bool   // the speaker prefers a path of somebody else; Err says so
 	Err      string // why it is not sent otherwise, or why that is not known
 }
 
@@ -72,13 +73,9 @@ func (r *Reconciler) sentTo(ctx context.Context, conn Conn, have []NeighborState
 func sentBy(paths []Outgoing, n NeighborState, prefix netip.Prefix, owner uint32) Sent {
 	s := Sent{Neighbor: n.Address}
 	at := slices.IndexFunc(paths, func(p Outgoing) bool { return p.Local && p.ID == owner })
-	going := 0
-	for _, p := range paths {
-		going += count(!p.Filtered && !p.Surplus)
-	}
 	switch {
 	case at < 0 && len(paths) > 0:
-		s.Err = "the speaker prefers a path of somebody else for this prefix"
+		s.Foreign, s.Err = true, "the speaker prefers a path of somebody else for this prefix"
 	case at < 0 && (prefix.Addr().Is4() && !n.IPv4 || prefix.Addr().Is6() && !n.IPv6):
 		s.Err = "the session carries no routes of this address family"
 	case at < 0:
@@ -88,8 +85,6 @@ func sentBy(paths []Outgoing, n NeighborState, prefix netip.Prefix, owner uint32
 		s.Err = "the speaker was restarted and sends nothing until its neighbors have told all, or the deferral time is over (RFC 4724)"
 	case paths[at].Surplus:
 		s.Err = fmt.Sprintf("the neighbor is sent %d paths a prefix (add_paths_send_max), and others came first", n.AddPathsSendMax)
-	case n.AddPathsSendMax > 0 && going > int(n.AddPathsSendMax):
-		s.Err = fmt.Sprintf("the neighbor is sent %d of %d paths (add_paths_send_max), and this speaker does not tell which", n.AddPathsSendMax, going)
 	default:
 		s.Sent = true
 	}

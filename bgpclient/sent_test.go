@@ -35,7 +35,7 @@ func TestOnlyOurOwnRouteCountsAsSent(t *testing.T) {
 		"too many, and ours left out":        {paths: []Outgoing{operators, with(ours, surplus)}, n: several(1), want: "others came first"},
 		"too many, and another one left out": {paths: []Outgoing{with(operators, surplus), ours}, n: several(1), want: "sent"},
 		"too many, and another one filtered": {paths: []Outgoing{with(operators, filtered), ours}, n: several(1), want: "sent"},
-		"too many, and nobody knows which":   {paths: []Outgoing{operators, learnt, ours}, n: several(2), want: "2 of 3 paths"},
+		"more than there is room for":        {paths: []Outgoing{operators, learnt, ours}, n: several(2), want: "sent"},
 		"restarted":                          {paths: []Outgoing{ours}, n: func(n *NeighborState) { n.Deferring = true }, want: "restarted"},
 		"restarted, and filtered":            {paths: []Outgoing{with(ours, filtered)}, n: func(n *NeighborState) { n.Deferring = true }, want: "filtered"},
 		"no IPv6 on the session":             {n: func(n *NeighborState) { n.IPv6 = false }, v6: true, want: "address family"},
@@ -60,6 +60,9 @@ func TestOnlyOurOwnRouteCountsAsSent(t *testing.T) {
 		}
 		if s.Neighbor != n.Address || have != c.want && (c.want == "" || !strings.Contains(have, c.want) || have != s.Err) {
 			t.Errorf("%s: %+v, want %q", name, s, c.want)
+		}
+		if s.Foreign != (c.want == "somebody else") {
+			t.Errorf("%s: foreign %v", name, s.Foreign)
 		}
 	}
 }
