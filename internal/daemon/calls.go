@@ -7,11 +7,12 @@ import (
 )
 
 // do runs f in the goroutine that owns the configuration and what operators
-// said. f keeps to ctx.
+// said. What was begun is carried out as a whole, whoever hangs up meanwhile:
+// f's context does not end with ctx.
 func (d *daemon) do(ctx context.Context, f func(context.Context) error) error {
 	done := make(chan error, 1)
 	select {
-	case d.calls <- func() { done <- f(ctx) }:
+	case d.calls <- func() { done <- f(context.WithoutCancel(ctx)) }:
 		return <-done
 	case <-d.gone:
 		return control.Refuse(control.Unavailable, "vipd is stopping and takes no more orders")

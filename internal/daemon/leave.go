@@ -28,7 +28,6 @@ func (d *daemon) leave(c cause) error {
 	out := d.alreadyOut()
 	close(d.gone)
 	d.leaving.Store(&c.reason)
-	d.showStop(drain.PreferOthers, c.reason)
 	d.drainer.Set(nil)
 	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: "serving", To: "stopping", Reason: c.reason})
 	d.Notify("STOPPING=1\nSTATUS=draining: " + c.reason)
@@ -41,6 +40,7 @@ func (d *daemon) leave(c cause) error {
 
 	settings := d.cfg.Drain
 	if settings.PreferOthers > 0 && patient.Err() == nil && !out {
+		d.showStop(drain.PreferOthers, c.reason)
 		if err := d.drain(healthloop.PreferOthers, c.reason); err == nil {
 			d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", settings.PreferOthers))
 			pause(patient, settings.PreferOthers)

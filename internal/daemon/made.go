@@ -216,7 +216,7 @@ func (d *daemon) redefine(ctx context.Context, by control.Actor, c definitions.C
 		delete(d.words.unfit, v.Name)
 	}
 	d.sink.stageSome(vips, c.Remove)
-	err = d.loop.Put(context.WithoutCancel(ctx), put, c.Remove)
+	err = d.loop.Put(ctx, put, c.Remove)
 	d.sink.commit()
 	d.noteDefinitions(by, c)
 	d.forgetVIPs(ctx, func(name string) bool { return !slices.Contains(c.Remove, name) })
