@@ -1,0 +1,86 @@
+package vipctl
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// A link is what is known of the connection. gRPC turns what happened to it
+// into text, and to tell what to do takes the error itself.
+type link struct {
+	endpoint endpoint
+
+	// mu guards the rest: gRPC's goroutines dial and read.
+	mu    sync.Mutex
+	cause error // why there is no connection; nil: there is one, or none was tried
+	heard bool  // the other side ever sent anything
+}
+
+// dialed notes the outcome of an attempt.
+func (l *link) dialed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cause = err
+}
+
+// ended notes why reading ended. The first cause counts: the end of a
+// connection that was refused says less than the refusal.
+func (l *link) ended(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil && !errors.Is(err, net.ErrClosed) {
+		l.cause = err
+	}
+}
+
+func (l *link) listen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = true
+}
+
+func (l *link) state() (cause error, heard bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cause, l.heard
+}
+
+// listening are credentials that tell a link of handshakes and of what is read:
+// a client's certificate is refused only after its handshake (RFC 8446 §4.4.4).
+type listening struct {
+	credentials.TransportCredentials
+	link *link
+}
+
+func (c listening) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		c.link.dialed(err)
+		return nil, nil, err
+	}
+	return heardConn{conn, c.link}, info, nil
+}
+
+func (c listening) Clone() credentials.TransportCredentials {
+	return listening{c.TransportCredentials.Clone(), c.link}
+}
+
+type heardConn struct {
+	net.Conn
+	link *link
+}
+
+func (c heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.link.listen()
+	}
+	if err != nil {
+		c.link.ended(err)
+	}
+	return n, err
+}
