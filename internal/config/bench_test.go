@@ -51,8 +51,8 @@ func BenchmarkParse10kVIPs(b *testing.B) {
 	}
 }
 
-// Ten thousand VIPs come as a client's ReplaceVips brings them.
-func BenchmarkMake10kVIPs(b *testing.B) {
+// The specs are what encoding/json gives.
+func BenchmarkMake(b *testing.B) {
 	var tree struct {
 		VIPs []Spec `json:"vips"`
 	}
@@ -67,15 +67,22 @@ func BenchmarkMake10kVIPs(b *testing.B) {
 	if err := json.Unmarshal(data, &tree); err != nil {
 		b.Fatal(err)
 	}
-	c, problems := Parse("vipd.yaml", []byte("checks: {web: {kind: http, path: /healthz}}"), Options{Hostname: "host"})
-	if c == nil {
-		b.Fatal(problems)
-	}
-	for _, n := range []int{1, 10_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+	one := Spec{"name": "one", "prefix": "192.0.2.1", "check": "web", "backends": []any{map[string]any{"address": "10.1.0.1:80"}}}
+	for _, bench := range []struct {
+		name, file string
+		specs      []Spec
+	}{
+		{"10k", large(0), tree.VIPs},
+		{"one beside 10k", large(10_000), []Spec{one}},
+	} {
+		c, problems := Parse("vipd.yaml", []byte(bench.file), Options{Hostname: "host"})
+		if c == nil {
+			b.Fatal(problems)
+		}
+		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if list, problems := c.Make(tree.VIPs[:n]); len(problems) > 0 || list[n-1].Name == "" {
+				if list, problems := c.Make(bench.specs); len(problems) > 0 || list[0].Name == "" {
 					b.Fatalf("problems: %d, first %v", len(problems), problems[0])
 				}
 			}

@@ -51,10 +51,7 @@ func (c *Config) Make(specs []Spec) ([]VIP, []Problem) {
 
 // made makes one VIP, with checks that it brings along.
 func (c *checker) made(at string, s Spec, d decoder) VIP {
-	if len(c.places) > 1000 { // clearing a map takes as long as it was large
-		c.places = map[string]place{}
-	}
-	clear(c.places) // of other specs
+	c.places = map[string]place{} // nobody asks for those of other specs again
 	before := len(c.problems)
 	var raw rawSpec
 	if values, ok := c.readSpec(at, s); ok {

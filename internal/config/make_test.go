@@ -298,6 +298,9 @@ func FuzzMake(f *testing.F) {
 	f.Add(oneSpec, `{"name": "b", "prefix": "192.0.2.0/24", "checks": {"web": {"kind": "https", "tls": {"ca_file": "ca.pem"}}}}`, "10.0.0.9")
 	f.Add(`{"name": "a", "prefix": "2001:db8::/64", "check": "alive", "min_healthy": "1%", "link_bandwidth": true, "backends": [{"address": "10.1.0.9:1", "weight": 2}]}`,
 		`{"name": "a", "prefix": "192.0.2.1", "degraded": [{"below": 2}], "checks": {"": null}, "backends": 5}`, "fe80::1%x")
+	f.Add(`{"name": "a", "prefix": "192.0.2.9", "min_healthy": 2, "hold_down": "1s", "check": "w", "checks": {"w": {"kind": "http", "expect_status": [200, "300-301"], "headers": {"A": "1"}, "bfd": "alive"}},
+		"announce": {"med": 1, "next_hop": "10.0.0.1", "communities": ["1:1"]}, "degraded": [{"below": 3, "as_path_prepend": 0}], "link_bandwidth": {"per_weight": "1G", "settle": "1s"},
+		"backends": [{"address": "10.1.0.9:1", "name": "x"}, {"address": "10.1.0.1:1", "weight": 0}, {"address": "[2001:db8::1]:1", "check": "web"}]}`, oneSpec, "10.1.0.9")
 	c, problems := Parse("vipd.yaml", []byte(ground), Options{Hostname: "host", ReadFile: files{"ca.pem": "x"}.read})
 	if c == nil {
 		f.Fatal(lines(problems))
