@@ -64,7 +64,8 @@ func answer(err error) error {
 // invalidArgument has a text that stands alone, and each violation for programs,
 // as many of both as fit.
 func invalidArgument(all Invalid) error {
-	details, room, text := &errdetails.BadRequest{}, longDetails, ""
+	details, room := &errdetails.BadRequest{}, longDetails
+	text := Invalid{}.Error()
 	for i, v := range all {
 		v.Field, v.Text = strings.ToValidUTF8(v.Field, "\uFFFD"), strings.ToValidUTF8(v.Text, "\uFFFD")
 		room -= len(v.Field) + len(v.Text) + 8

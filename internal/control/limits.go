@@ -53,6 +53,9 @@ func defaultLimits() limits {
 	}
 }
 
+// credit is how much more a connection may have been written than was counted.
+const credit = 32 << 20
+
 // headers is how long a client's may be, and clientPings how often it may ask
 // whether vipd lives.
 const (
@@ -102,6 +105,7 @@ type pacer struct {
 	burst int
 	mu    sync.Mutex
 	of    map[string]*rate.Limiter
+	swept time.Time
 }
 
 func newPacer(limit rate.Limit, burst int) *pacer {
@@ -123,11 +127,7 @@ func (p *pacer) limiter(key string, now time.Time) *rate.Limiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of[key] == nil && len(p.of) >= paced {
-		for k, l := range p.of {
-			if l.TokensAt(now) >= float64(p.burst) { // as good as a new one
-				delete(p.of, k)
-			}
-		}
+		p.sweep(now)
 		if len(p.of) >= paced {
 			key = "" // who comes too late shares one
 		}
@@ -136,4 +136,17 @@ func (p *pacer) limiter(key string, now time.Time) *rate.Limiter {
 		p.of[key] = rate.NewLimiter(p.limit, p.burst)
 	}
 	return p.of[key]
+}
+
+// sweep forgets paces that are as good as new ones, once a second.
+func (p *pacer) sweep(now time.Time) {
+	if now.Sub(p.swept) < time.Second {
+		return
+	}
+	p.swept = now
+	for key, l := range p.of {
+		if l.TokensAt(now) >= float64(p.burst) {
+			delete(p.of, key)
+		}
+	}
 }

@@ -105,12 +105,12 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// add keeps pending from below zero, so that what is written besides answers
-// gives no credit.
+// add lets pending go below zero, as an answer may be written before it is
+// counted, but not for ever: what is written besides answers gives no credit.
 func (c *conn) add(n int64) int64 {
 	for {
 		old := c.pending.Load()
-		if now := max(0, old+n); c.pending.CompareAndSwap(old, now) {
+		if now := max(-credit, old+n); c.pending.CompareAndSwap(old, now) {
 			return now
 		}
 	}

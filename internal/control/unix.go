@@ -52,8 +52,24 @@ func openUnix(path, group string) (_ net.Listener, err error) {
 	if err := vacate(path); err != nil {
 		return nil, err
 	}
-	// Linux makes the file of a socket with the mode that the socket has when it
-	// is bound: so there is no moment at which umask opens it to others.
+	if s.UnixListener, err = bind(path); err != nil {
+		return nil, err
+	}
+	if s.file, err = os.Lstat(path); err != nil {
+		return nil, err
+	}
+	if gid >= 0 {
+		if err := os.Lchown(path, -1, gid); err != nil {
+			return nil, fmt.Errorf("api.group: %w: vipd's user must be root or in group %s", err, group)
+		}
+	}
+	return s, os.Chmod(path, 0o660)
+}
+
+// bind makes a socket for vipd's own user alone. Linux gives its file the mode
+// that the socket has when it is bound: so there is no moment at which umask
+// opens it to others.
+func bind(path string) (*net.UnixListener, error) {
 	narrow := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		if failed := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); failed != nil {
 			return failed
@@ -64,17 +80,9 @@ func openUnix(path, group string) (_ net.Listener, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.UnixListener = ln.(*net.UnixListener)
+	s := ln.(*net.UnixListener)
 	s.SetUnlinkOnClose(false) // it may be another's by then
-	if s.file, err = os.Lstat(path); err != nil {
-		return nil, err
-	}
-	if gid >= 0 {
-		if err := os.Lchown(path, -1, gid); err != nil {
-			return nil, fmt.Errorf("api.group: %w: vipd's user must be root or in group %s", err, group)
-		}
-	}
-	return s, os.Chmod(path, 0o660)
+	return s, nil
 }
 
 // groupID returns -1 for none.
