@@ -12,7 +12,8 @@ import (
 
 // A Spec is a VIP as a client of the API wants it: the keys of one item of
 // vips, and checks, which are this VIP's own. Values are what encoding/json or a
-// protobuf Struct gives; durations are text, and whole floats pass for integers.
+// protobuf Struct gives; durations are text, whole floats pass for integers, and
+// min_healthy may be text in any case.
 //
 // An own check comes before one of the configuration that has its name: the
 // VIP means the same at each node then, and a reload that adds a check changes
@@ -26,9 +27,10 @@ type rawSpec struct {
 
 // Make tells what specs would be as VIPs beside those of c, with its checks,
 // attributes and BFD sessions, and refuses what Load would refuse. Problems have
-// paths as vips[2].prefix and no place; those of one spec stand together, in the
-// order of specs. A spec with a problem that is no warning has a zero VIP; of
-// two that don't go together it is the later one, or the one inside the other.
+// paths as vips[2].prefix, no places, and the other half of a conflict in their
+// texts; they are in the order of specs. There are no warnings among them. A
+// spec with a problem has a zero VIP; of two that don't go together it is the
+// later one, or the one inside the other.
 //
 // Checks may look at BFD sessions that c has, not at others: none are made.
 // Make changes neither c nor specs, and may be called by many goroutines.
@@ -42,9 +44,7 @@ func (c *Config) Make(specs []Spec) ([]VIP, []Problem) {
 	m.apart(list)
 	problems := told.ofSpecs()
 	for _, p := range problems {
-		if !p.Warning {
-			list[specOf(p)] = VIP{}
-		}
+		list[specOf(p)] = VIP{}
 	}
 	return list, problems
 }
@@ -55,6 +55,10 @@ func (c *checker) made(at string, s Spec, d decoder) VIP {
 	before := len(c.problems)
 	var raw rawSpec
 	if values, ok := c.readSpec(at, s); ok {
+		// A message of the API has either kind of threshold as text.
+		if text, isText := values["min_healthy"].(string); isText {
+			values["min_healthy"] = fromText(text, reflect.TypeFor[int]())
+		}
 		d.section(at, values, reflect.ValueOf(&raw).Elem())
 	}
 	c.refused = c.paths(before)
@@ -107,10 +111,11 @@ func (c *Config) around() *rest { return cmp.Or(c.rest, &rest{opts: Options{Read
 // ofSpecs returns the problems in the order of specs, each once. Their places
 // are their paths, which they have already.
 func (r *report) ofSpecs() []Problem {
-	for i := range r.problems {
-		r.problems[i].Pos = Pos{}
-	}
 	problems := r.sorted()
+	problems = slices.DeleteFunc(problems, func(p Problem) bool { return p.Warning })
+	for i, p := range problems {
+		problems[i] = Problem{Path: p.Path, Text: p.sentence()}
+	}
 	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(specOf(a), specOf(b)) })
 	return problems
 }
@@ -124,9 +129,9 @@ func specOf(p Problem) int {
 
 // readSpec turns a client's values into those that a file's reader gives, and
 // notes their paths. It returns false when they are nested too deep.
-func (r *report) readSpec(at string, s Spec) (any, bool) {
+func (r *report) readSpec(at string, s Spec) (map[string]any, bool) {
 	before := len(r.problems)
-	values := r.specValue(at, s, 0)
+	values, _ := r.specValue(at, s, 0).(map[string]any)
 	for i := before; i < len(r.problems); i++ {
 		r.problems[i].Path = at // the path itself may be without bounds
 	}

@@ -49,12 +49,12 @@ func (p Problem) String() string {
 	if p.Warning {
 		b.WriteString("warning: ")
 	}
-	b.WriteString(p.Sentence())
+	b.WriteString(p.sentence())
 	return b.String()
 }
 
-// Sentence is String without the place: Text, and where the other half is.
-func (p Problem) Sentence() string {
+// sentence is Text, and where the other half is.
+func (p Problem) sentence() string {
 	if p.Also == (Pos{}) {
 		return p.Text
 	}
