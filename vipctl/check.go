@@ -34,15 +34,11 @@ changed. The exit code is 2 where there are mistakes.`}
 		}); err != nil {
 			return err
 		}
-		problems := strings.Join(r.GetProblems(), "\n")
-		switch {
-		case !r.GetOk():
-			return usage("%s has mistakes:\n%s", args[0], cleanLines(problems))
-		case problems != "":
-			a.note("warnings:")
-			for _, w := range r.GetProblems() {
-				a.note("%s", w)
-			}
+		if !r.GetOk() {
+			return usage("the configuration has mistakes:\n%s", cleanLines(strings.Join(r.GetProblems(), "\n")))
+		}
+		for _, w := range r.GetProblems() {
+			a.note("warning: %s", w)
 		}
 		return nil
 	})

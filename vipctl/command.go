@@ -50,7 +50,7 @@ Exit codes: 0 done, 1 the daemon refused or failed, 2 wrong usage or wrong
 configuration, 3 the daemon can't be reached.
 Each global flag may come from a variable: --server from VIPCTL_SERVER,
 --ca-file from VIPCTL_CA_FILE, and so on. NO_COLOR turns colours off.`,
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.prepare(c) },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },

@@ -130,6 +130,9 @@ type progress struct {
 }
 
 func (s *progress) tell(d *vipdv1.DrainProgress) {
+	if d.GetDrain() == nil {
+		return // it has ended, which is no progress
+	}
 	text := fmt.Sprintf("%s: %d routes left", d.GetDrain().GetPhase(), d.GetRoutesLeft())
 	if d.GetDrain().GetMeasured() != "" {
 		text += fmt.Sprintf(", %d connections left", d.GetDrain().GetConnections())

@@ -170,16 +170,19 @@ func eventColumns() []column {
 }
 
 func eventRow(p *page, e *vipdv1.Event) []cell {
-	change := e.GetTo()
-	if e.GetFrom() != "" {
-		change = e.GetFrom() + p.choose("→", "->") + e.GetTo()
-	}
 	reason := e.GetReason()
 	if e.GetBy() != "" && !p.wide {
 		reason += " (by " + e.GetBy() + ")"
 	}
 	return []cell{in(plain, strconv.FormatUint(e.GetSequence(), 10)), in(plain, p.clock(e.GetAt())), in(plain, e.GetKind()),
-		in(plain, e.GetSubject()), in(eventTone(e.GetTo()), change), in(plain, e.GetBy()), in(plain, reason)}
+		in(plain, e.GetSubject()), in(eventTone(e.GetTo()), change(p, e)), in(plain, e.GetBy()), in(plain, reason)}
+}
+
+func change(p *page, e *vipdv1.Event) string {
+	if e.GetFrom() == "" {
+		return e.GetTo()
+	}
+	return e.GetFrom() + p.choose("→", "->") + e.GetTo()
 }
 
 func eventTone(to string) tone {

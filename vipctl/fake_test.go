@@ -152,11 +152,13 @@ func (f *fake) GetStatus(context.Context, *vipdv1.GetStatusRequest) (*vipdv1.Sta
 	s := &vipdv1.Status{Node: f.node, Counts: f.counts(), Neighbors: f.neighbors, BfdSessions: f.sessions, Sequence: f.sequence}
 	for _, v := range f.vips {
 		if (v.GetState() != "advertised" || !v.GetRoute().GetConfirmed()) && len(s.Troubled) < 100 {
-			s.Troubled = append(s.Troubled, v)
+			s.Troubled = append(s.Troubled, stale(v))
 		}
 	}
 	if len(f.vips) <= 100 {
-		s.Vips = f.vips
+		for _, v := range f.vips {
+			s.Vips = append(s.Vips, stale(v))
+		}
 	}
 	s.Events = slices.Clone(f.events[max(0, len(f.events)-20):])
 	slices.Reverse(s.Events)
@@ -359,7 +361,10 @@ func (f *fake) SetOverride(_ context.Context, r *vipdv1.SetOverrideRequest) (*vi
 		}
 		v.State = map[string]string{"advertise": "advertised", "withdraw": "withdrawn"}[word]
 		v.Rule = "override_" + word
-		v.Reason = v.State + ": override by root: " + r.GetReason()
+		v.Reason = v.State + ": override by root"
+		if r.GetReason() != "" {
+			v.Reason += ": " + r.GetReason()
+		}
 	}
 	want := v.State == "advertised"
 	v.Route = &vipdv1.Route{Wanted: want, Installed: want, Confirmed: true}
@@ -392,7 +397,7 @@ func (f *fake) Drain(r *vipdv1.DrainRequest, s grpc.ServerStreamingServer[vipdv1
 		progress = progress[:1]
 	}
 	for _, p := range progress {
-		if p.GetDrain() != nil {
+		if p.GetDrain() != nil && r.GetReason() != "" {
 			p.Drain.Reason = r.GetReason()
 		}
 		if err := s.Send(p); err != nil {

@@ -164,14 +164,21 @@ func (p *page) until(t *timestamppb.Timestamp) string {
 
 // span is a duration in its two largest units.
 func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	units := []struct {
+		unit time.Duration
+		name string
+	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
 	d = max(d, 0).Truncate(time.Second)
-	switch days := d / (24 * time.Hour); {
-	case days > 0:
-		return fmt.Sprintf("%dd%dh", days, d/time.Hour%24)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d/time.Minute%60)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm%ds", d/time.Minute, d/time.Second%60)
+	for i, u := range units[:3] {
+		if d < u.unit {
+			continue
+		}
+		text := fmt.Sprintf("%d%s", d/u.unit, u.name)
+		if rest := d % u.unit / units[i+1].unit; rest > 0 {
+			text += fmt.Sprintf("%d%s", rest, units[i+1].name)
+		}
+		return text
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
 }

@@ -44,14 +44,14 @@ func run(ctx context.Context, p Process, now func() time.Time) int {
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
 	var f *failure
 	if !errors.As(err, &f) {
 		// What is not a verb's own failure is cobra's, about the command line.
-		f = usage("%w (see vipctl help)", err)
+		f = usage("%w\n  see %s --help", err, verb.CommandPath())
 	}
 	fmt.Fprintln(p.Stderr, "vipctl: "+f.Error())
 	return f.code

@@ -2,6 +2,7 @@ package vipctl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
@@ -36,53 +37,54 @@ func (o *overview) drawNode(p *page) {
 	}
 	p.line("%s  %s", p.paint(strong, n.GetName()), clean("vipd "+n.GetVersion()+state))
 	if d := n.GetDrain(); d != nil {
-		p.line("%s", p.paint(doubt, "draining: "+drainText(p, d)))
+		p.hang("draining: ", doubt, drainText(p, d))
 	}
 	for _, problem := range n.GetProblems() {
-		p.line("%s", p.paint(bad, "problem: "+problem))
+		p.hang("problem: ", bad, problem)
 	}
 	if r := n.GetLastReload(); r != nil && !r.GetOk() {
-		p.line("%s", p.paint(bad, "the last reload ("+p.clock(r.GetAt())+") was refused: "+r.GetError()))
+		p.hang("the last reload was refused ("+p.clock(r.GetAt())+"): ", bad, r.GetError())
 	}
 }
 
 func (o *overview) drawCounts(p *page) {
 	c, n := o.status.GetCounts(), o.status.GetNode()
 	p.line("")
-	p.line("speaker    %s", speakerText(p, n.GetSpeaker()))
-	p.line("neighbors  %s", share(p, c.GetNeighborsEstablished(), c.GetNeighbors(), "established"))
-	bfd := share(p, c.GetBfdSessionsUp(), c.GetBfdSessions(), "up")
+	drawSpeaker(p, n.GetSpeaker())
+	bfd := share(c.GetBfdSessionsUp(), c.GetBfdSessions(), "up")
 	if u := n.GetUplinks(); u != nil {
-		bfd += "; uplinks: " + share(p, u.GetAlive(), u.GetTotal(), "alive")
+		bfd += "; uplinks: " + share(u.GetAlive(), u.GetTotal(), "alive")
 	}
-	p.line("bfd        %s", bfd)
-	p.line("backends   %s", share(p, c.GetBackendsHealthy(), c.GetBackends(), "healthy"))
-	vips := share(p, c.GetAdvertised(), c.GetVips(), "advertised")
+	vips := share(c.GetAdvertised(), c.GetVips(), "advertised")
 	for _, part := range []struct {
 		n    uint32
 		word string
-	}{
-		{c.GetWithdrawn(), "withdrawn"}, {c.GetUndecided(), "undecided"},
-		{c.GetOverridden(), "by override"}, {c.GetUnconfirmed(), "not yet as wanted in the speaker"},
-	} {
+	}{{c.GetWithdrawn(), "withdrawn"}, {c.GetUndecided(), "undecided"}, {c.GetOverridden(), "overridden"}, {c.GetUnconfirmed(), "unconfirmed"}} {
 		if part.n > 0 {
 			vips += fmt.Sprintf(", %d %s", part.n, part.word)
 		}
 	}
-	p.line("vips       %s", vips)
+	p.count("neighbors", c.GetNeighborsEstablished() < c.GetNeighbors(), share(c.GetNeighborsEstablished(), c.GetNeighbors(), "established"))
+	p.count("bfd", c.GetBfdSessionsUp() < c.GetBfdSessions(), bfd)
+	p.count("backends", c.GetBackendsHealthy() < c.GetBackends(), share(c.GetBackendsHealthy(), c.GetBackends(), "healthy"))
+	p.count("vips", c.GetAdvertised() < c.GetVips() || c.GetUnconfirmed() > 0, vips)
 }
 
-func share(p *page, n, of uint32, word string) string {
+func share(n, of uint32, word string) string { return fmt.Sprintf("%d of %d %s", n, of, word) }
+
+// count adds a line about one kind of thing.
+func (p *page) count(what string, doubtful bool, text string) {
 	t := plain
-	if n < of {
+	if doubtful {
 		t = doubt
 	}
-	return p.paint(t, fmt.Sprintf("%d of %d %s", n, of, word))
+	p.hang(fmt.Sprintf("%-11s", what), t, text)
 }
 
-func speakerText(p *page, s *vipdv1.Speaker) string {
+func drawSpeaker(p *page, s *vipdv1.Speaker) {
 	if s == nil {
-		return p.paint(faint, "none (bgp.enabled: false)")
+		p.count("speaker", false, "none (bgp.enabled: false)")
+		return
 	}
 	text := s.GetKind()
 	if s.GetAddress() != "" {
@@ -91,102 +93,133 @@ func speakerText(p *page, s *vipdv1.Speaker) string {
 	if s.GetApi() != "" {
 		text += " (" + s.GetApi() + ")"
 	}
-	t, state := good, "connected"
+	state := ", connected"
 	if !s.GetConnected() {
-		t, state = bad, "not connected"
+		state = ", not connected"
 	}
 	if s.GetSince() != nil {
 		state += " since " + p.clock(s.GetSince())
 	}
 	if s.GetProblem() != "" {
-		t, state = bad, state+": "+s.GetProblem()
+		state += ": " + s.GetProblem()
 	}
-	routes := fmt.Sprintf("; routes: %d of %d installed", s.GetRoutesInstalled(), s.GetRoutesWanted())
+	p.count("speaker", !s.GetConnected() || s.GetProblem() != "", text+state)
+	routes := share(s.GetRoutesInstalled(), s.GetRoutesWanted(), "installed")
 	if s.GetRoutesForeign() > 0 {
 		routes += fmt.Sprintf(", %d foreign", s.GetRoutesForeign())
 	}
-	return clean(text) + ", " + p.paint(t, state) + routes
+	p.count("routes", s.GetRoutesInstalled() != s.GetRoutesWanted() || s.GetRoutesForeign() > 0, routes)
 }
 
 func (o *overview) drawTroubled(p *page) {
-	troubled, c := o.status.GetTroubled(), o.status.GetCounts()
-	if len(troubled) == 0 {
-		return
-	}
+	c := o.status.GetCounts()
+	troubled := o.status.GetTroubled()
+	// The daemon bounds the list too; what it left out is among the counted.
 	more := max(len(troubled), int(c.GetWithdrawn()+c.GetUndecided()))
 	if !p.wide {
 		troubled = troubled[:min(len(troubled), mostTroubled)]
 	}
 	more -= len(troubled)
-	p.line("")
-	p.line("%s", p.paint(strong, "Not announced, or not as wanted:"))
-	g := &grid{columns: []column{{title: "NAME"}, {title: "PREFIX"}, {title: "SINCE"}, {title: "WHY"}}, wrap: true}
 	var rows [][]cell
 	for _, v := range troubled {
 		rows = append(rows, []cell{in(vipTone(v), v.GetName()), in(plain, v.GetPrefix()), in(plain, p.since(v.GetSince())), in(plain, why(v))})
 	}
-	g.rows(p, rows)
+	section(p, "Not announced, or not as wanted:",
+		&grid{columns: []column{{title: "NAME"}, {title: "PREFIX"}, {title: "SINCE"}, {title: "WHY"}}, wrap: true}, rows)
 	if more > 0 {
 		p.line("%s", p.paint(faint, fmt.Sprintf("and %d more (vipctl vips --state withdrawn)", more)))
 	}
 }
 
 // drawLinks shows neighbors and BFD sessions that are not as they should be; in
-// wide all of them.
+// wide all of them, as their own verbs do.
 func (o *overview) drawLinks(p *page) {
-	var neighbors, sessions [][]cell
-	for _, n := range o.status.GetNeighbors() {
-		if p.wide || n.GetState() != "established" || n.GetHold() != nil {
-			neighbors = append(neighbors, neighborRow(p, n))
+	neighbors, sessions := o.status.GetNeighbors(), o.status.GetBfdSessions()
+	if p.wide {
+		var rows [][]cell
+		for _, n := range neighbors {
+			rows = append(rows, neighborRow(p, n))
+		}
+		section(p, "Neighbors:", &grid{columns: neighborColumns()}, rows)
+		rows = nil
+		for _, s := range sessions {
+			rows = append(rows, sessionRow(p, s))
+		}
+		section(p, "BFD sessions:", &grid{columns: sessionColumns()}, rows)
+		return
+	}
+	var rows [][]cell
+	for _, n := range neighbors {
+		if n.GetState() != "established" || n.GetHold() != nil {
+			why := strings.Join(filled(hold(n.GetHold()), n.GetDescription()), "; ")
+			rows = append(rows, []cell{in(plain, n.GetAddress()), neighborState(n), in(plain, p.since(n.GetSince())), in(plain, why)})
 		}
 	}
-	for _, s := range o.status.GetBfdSessions() {
-		if p.wide || s.GetState() != "up" || s.GetProblem() != "" {
-			sessions = append(sessions, sessionRow(p, s))
+	section(p, "Neighbors that are not in use:", troubles("NEIGHBOR"), first(p, rows))
+	rows = nil
+	for _, s := range sessions {
+		if s.GetState() != "up" || s.GetProblem() != "" {
+			why := strings.Join(filled(s.GetProblem(), s.GetDiag(), s.GetInterface()), "; ")
+			rows = append(rows, []cell{in(plain, s.GetPeer()), in(sessionTone(s.GetState()), s.GetState()), in(plain, p.since(s.GetSince())), in(plain, why)})
 		}
 	}
-	section(p, "Neighbors:", "Neighbors that are not in use:", &grid{columns: neighborColumns()}, neighbors)
-	section(p, "BFD sessions:", "BFD sessions that are not up:", &grid{columns: sessionColumns()}, sessions)
+	section(p, "BFD sessions that are not up:", troubles("PEER"), first(p, rows))
 }
 
-func section(p *page, all, some string, g *grid, rows [][]cell) {
+func troubles(what string) *grid {
+	return &grid{columns: []column{{title: what}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY"}}, wrap: true}
+}
+
+// filled returns those of some texts that are not empty.
+func filled(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+}
+
+// first returns the rows that fit the screen.
+func first(p *page, rows [][]cell) [][]cell {
+	if len(rows) <= mostTroubled || p.wide {
+		return rows
+	}
+	more := make([]cell, len(rows[0]))
+	more[0] = in(faint, "…")
+	more[len(more)-1] = in(faint, fmt.Sprintf("and %d more", len(rows)-mostTroubled))
+	return append(rows[:mostTroubled:mostTroubled], more)
+}
+
+// section adds a table with a title; one without rows is left out.
+func section(p *page, title string, g *grid, rows [][]cell) {
 	if len(rows) == 0 {
 		return
 	}
 	p.line("")
-	title := some
-	if p.wide {
-		title = all
-	}
 	p.line("%s", p.paint(strong, title))
 	g.rows(p, rows)
 }
 
 func (o *overview) drawVIPs(p *page) {
 	vips := o.status.GetVips()
-	if len(vips) == 0 || len(vips) > fewVIPs && !p.wide {
+	if len(vips) > fewVIPs && !p.wide {
 		return
 	}
-	p.line("")
-	g := &grid{columns: []column{{title: "VIP"}, {title: "PREFIX"}, {title: "STATE"}, {title: "HEALTHY"}, {title: "SINCE"}, {title: "ANNOUNCED TO"}}}
 	var rows [][]cell
 	for _, v := range vips {
 		t := v.GetTally()
 		rows = append(rows, []cell{in(plain, v.GetName()), in(plain, v.GetPrefix()), in(vipTone(v), v.GetState()),
 			in(plain, fmt.Sprintf("%d/%d", t.GetHealthy(), t.GetTotal())), in(plain, p.since(v.GetSince())), o.announcedTo(v)})
 	}
-	g.rows(p, rows)
+	section(p, "VIPs:", &grid{columns: []column{{title: "NAME"}, {title: "PREFIX"}, {title: "STATE"}, {title: "HEALTHY"}, {title: "SINCE"},
+		{title: "ANNOUNCED TO"}}, wrap: true}, rows)
 }
 
-// announcedTo tells which neighbors have a VIP in their Adj-RIB-Out; what was
-// not asked for is not claimed.
+// announcedTo tells which neighbors have a VIP in their Adj-RIB-Out; what could
+// not be asked is not claimed.
 func (o *overview) announcedTo(v *vipdv1.Vip) cell {
 	if !v.GetRoute().GetInstalled() {
 		return in(plain, "")
 	}
-	sent, asked := o.sent[v.GetName()]
-	if !asked {
-		return in(plain, "in the speaker's table")
+	sent := o.sent[v.GetName()]
+	if len(sent) == 0 {
+		return in(plain, "(in the speaker's table)")
 	}
 	var to []string
 	for _, s := range sent {
@@ -198,24 +231,37 @@ func (o *overview) announcedTo(v *vipdv1.Vip) cell {
 	case len(to) == 0:
 		return in(bad, fmt.Sprintf("none of %d neighbors", len(sent)))
 	case len(to) < len(sent):
-		return in(doubt, fmt.Sprintf("%d of %d: %s", len(to), len(sent), strings.Join(to, " ")))
+		return in(doubt, fmt.Sprintf("%s (%d of %d)", strings.Join(to, " "), len(to), len(sent)))
 	}
 	return in(good, strings.Join(to, " "))
 }
 
 func (o *overview) drawEvents(p *page) {
 	events := o.status.GetEvents()
-	if len(events) > lastEvents && !p.wide {
-		events = events[:lastEvents]
-	}
-	if len(events) == 0 {
+	var rows [][]cell
+	if p.wide {
+		for _, e := range events {
+			rows = append(rows, eventRow(p, e))
+		}
+		section(p, "Last events, newest first:", &grid{columns: eventColumns()}, rows)
 		return
 	}
-	p.line("")
-	p.line("%s", p.paint(strong, "Last events, newest first:"))
-	var rows [][]cell
-	for _, e := range events {
-		rows = append(rows, eventRow(p, e))
+	for _, e := range events[:min(len(events), lastEvents)] {
+		rows = append(rows, []cell{in(plain, p.since(e.GetAt())), in(plain, e.GetKind()), in(plain, e.GetSubject()), in(eventTone(e.GetTo()), happened(p, e))})
 	}
-	(&grid{columns: eventColumns(), wrap: true}).rows(p, rows)
+	section(p, "Last events, newest first:",
+		&grid{columns: []column{{title: "AGO"}, {title: "KIND"}, {title: "SUBJECT"}, {title: "WHAT"}}, wrap: true}, rows)
+}
+
+// happened tells of an event in one sentence. The reason of a decision begins
+// with what was decided.
+func happened(p *page, e *vipdv1.Event) string {
+	text := e.GetReason()
+	if !strings.HasPrefix(text, e.GetTo()) {
+		text = strings.Join(filled(change(p, e), text), ": ")
+	}
+	if e.GetBy() != "" {
+		text += " (by " + e.GetBy() + ")"
+	}
+	return text
 }

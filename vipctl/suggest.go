@@ -72,9 +72,10 @@ func beforeSlash(s string) string {
 	return before
 }
 
-// distance counts the insertions, deletions and changes of bytes that turn a
-// into b (Levenshtein).
+// distance counts the insertions, deletions, changes and swaps of neighbors that
+// turn the bytes of a into those of b.
 func distance(a, b string) int {
+	var before []int
 	above := make([]int, len(b)+1)
 	for j := range above {
 		above[j] = j
@@ -88,8 +89,11 @@ func distance(a, b string) int {
 				change++
 			}
 			here[j+1] = min(change, above[j+1]+1, here[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				here[j+1] = min(here[j+1], before[j-1]+1)
+			}
 		}
-		above = here
+		before, above = above, here
 	}
 	return above[len(b)]
 }

@@ -179,6 +179,6 @@ func drawVIP(p *page, v *vipdv1.Vip) {
 		}
 		sent = append(sent, []cell{in(plain, s.GetNeighbor()), in(plain, s.GetSession()), word, in(plain, s.GetDetail())})
 	}
-	section(p, "Backends:", "Backends:", &grid{columns: backendColumns()[1:]}, backends)
-	section(p, "Neighbors:", "Neighbors:", &grid{columns: []column{{title: "NEIGHBOR"}, {title: "SESSION"}, {title: "SENT"}, {title: "DETAIL"}}}, sent)
+	section(p, "Backends:", &grid{columns: backendColumns()[1:]}, backends)
+	section(p, "Neighbors:", &grid{columns: []column{{title: "NEIGHBOR"}, {title: "SESSION"}, {title: "SENT"}, {title: "DETAIL"}}}, sent)
 }

@@ -86,7 +86,7 @@ func vipRow(p *page, v *vipdv1.Vip) []cell {
 		in(plain, fmt.Sprintf("%d/%d", t.GetHealthyWeight(), t.GetTotalWeight())),
 		in(plain, v.GetRule()), in(doubt, v.GetOverride().GetWord()), in(plain, v.GetOwner()),
 		in(plain, v.GetRoute().GetAttributes()),
-		in(plain, why(v)),
+		in(plain, strings.TrimPrefix(why(v), v.GetState()+": ")), // the state has a column of its own
 	}
 }
 
