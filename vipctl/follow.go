@@ -85,7 +85,7 @@ func (f *follower[T]) changed(p *page, d difference[T], before map[string]bool) 
 	}
 	now := map[string]bool{}
 	for _, row := range f.list.rows(p, d.now) {
-		text := fmt.Sprint(row)
+		text := fmt.Sprint(f.grid.shown(p, row))
 		now[text] = true
 		if !before[text] {
 			rows = append(rows, row)
