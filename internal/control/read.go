@@ -40,11 +40,10 @@ func (v service) GetStatus(context.Context, *vipdv1.GetStatusRequest) (*vipdv1.S
 		Node:     b.Node(),
 		Counts:   b.Counts(),
 	}
-	status.Troubled = v.fit(b.Troubled(statusRows))
-	if vips, more, _ := b.VIPs(board.Query{Limit: statusRows}); !more {
-		if all := v.fit(vips); len(all) == len(vips) {
-			status.Vips = all
-		}
+	room := v.s.limits.page / 2
+	status.Troubled = fit(b.Troubled(statusRows), room)
+	if vips, more, _ := b.VIPs(board.Query{Limit: statusRows}); !more && len(fit(vips, room)) == len(vips) {
+		status.Vips = vips
 	}
 	status.Neighbors = first(b.Neighbors(), statusRows)
 	sessions := b.Sessions()
@@ -62,10 +61,9 @@ func up(s *vipdv1.BfdSession) int {
 
 func first[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 
-// fit returns the first VIPs that fit a page, at least one: a VIP may have
-// thousands of backends.
-func (v service) fit(vips []*vipdv1.Vip) []*vipdv1.Vip {
-	room := v.s.limits.page
+// fit returns the first VIPs that fit in room bytes, at least one: a VIP may
+// have thousands of backends.
+func fit(vips []*vipdv1.Vip, room int) []*vipdv1.Vip {
 	for i, vip := range vips {
 		if room -= proto.Size(vip); room < 0 && i > 0 {
 			return vips[:i]
@@ -84,7 +82,7 @@ func (v service) ListVips(ctx context.Context, r *vipdv1.ListVipsRequest) (*vipd
 		limit = largestPage
 	}
 	vips, more, total := v.board().VIPs(board.Query{Search: r.Search, State: r.State, Owner: r.Owner, After: after, Limit: limit})
-	page := v.fit(vips)
+	page := fit(vips, v.s.limits.page)
 	response := &vipdv1.ListVipsResponse{Vips: page, Total: uint32(total)}
 	if more || len(page) < len(vips) {
 		response.NextPageToken = pageToken(page[len(page)-1].Name)

@@ -250,12 +250,16 @@ func stranger(target string) {
 	fmt.Println(err)
 }
 
-// asStranger runs this program again, as another user with one more group.
+// asStranger runs this program again, as another user in group.
 func asStranger(t *testing.T, program, target string, group uint32) (read, write string) {
 	t.Helper()
 	cmd := exec.CommandContext(soon(t), program)
 	cmd.Env = []string{"VIPD_TEST_STRANGER=" + target, "GORACE=atexit_sleep_ms=0"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: strangerID, Gid: strangerID, Groups: []uint32{group}}}
+	groups := []uint32{group}
+	for i := range uint32(100) { // more than most have
+		groups = append(groups, 100_000+i)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: strangerID, Gid: strangerID, Groups: groups}}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
