@@ -3,9 +3,11 @@ package board
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 )
@@ -59,6 +61,45 @@ func BenchmarkPutOfAChangedVIP(b *testing.B) {
 			cancel()
 			all.Wait()
 			b.ReportMetric(float64(read.Load())/float64(b.N), "read/op")
+		})
+	}
+}
+
+// BenchmarkPutThatWakesAll is the worst case: every reader waits at each put.
+// put-ns is what the putter takes, ns/op the whole until all have read it.
+func BenchmarkPutThatWakesAll(b *testing.B) {
+	for _, readers := range []int{1, 100} {
+		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) {
+			board := fleet(100)
+			ctx, cancel := context.WithCancel(context.Background())
+			var all sync.WaitGroup
+			var read atomic.Int64
+			for range readers {
+				r := board.Read(Cursor{"one", board.sequence}, false)
+				all.Go(func() {
+					for {
+						if _, err := r.Next(ctx, 256); err != nil {
+							return
+						}
+						read.Add(1)
+					}
+				})
+			}
+			versions := [2]*vipdv1.Vip{long(50, "down"), long(50, "up")}
+			var putting time.Duration
+			i := 0
+			for b.Loop() {
+				began := time.Now()
+				board.PutVIP(versions[i%2])
+				putting += time.Since(began)
+				i++
+				for read.Load() < int64(i*readers) {
+					runtime.Gosched()
+				}
+			}
+			cancel()
+			all.Wait()
+			b.ReportMetric(float64(putting)/float64(b.N), "put-ns")
 		})
 	}
 }
