@@ -32,6 +32,7 @@ func FuzzState(f *testing.F) {
 		}
 		f.Add(state)
 	}
+	f.Add([]byte(`{"disABled_neighbors":["0000::0%0"],"waiting_neighbors":[]}`))
 	f.Fuzz(func(t *testing.T, state []byte) {
 		if s, err := decode(fmt.Appendf(nil, `{"version":3,"sha256":%q,"state":%s}`, sum(state), state)); err == nil {
 			wantAgain(t, s)
@@ -39,14 +40,19 @@ func FuzzState(f *testing.F) {
 	})
 }
 
+// wantAgain compares what is written: an empty list is as good as none.
 func wantAgain(t *testing.T, s State) {
 	t.Helper()
 	data, err := encode(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if have, err := decode(data); err != nil || !reflect.DeepEqual(have, s) {
-		t.Errorf("have %+v, %v; want %+v", have, err, s)
+	have, err := decode(data)
+	if err != nil {
+		t.Fatalf("%v: %s", err, data)
+	}
+	if again, err := encode(have); err != nil || !bytes.Equal(again, data) {
+		t.Errorf("have %s, %v; want %s", again, err, data)
 	}
 }
 
