@@ -224,7 +224,7 @@ func shown(st Status) map[string]VIPStatus {
 // comes to. Changed names all VIPs that look otherwise after a step, and only
 // those.
 func TestPutsAreOneApply(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		w := newTwin(seed)
 		for step := range 60 {
 			before := shown(w.put.status(w.now))
@@ -268,7 +268,7 @@ func wantMoved(t *testing.T, w *twin, before, after map[string]VIPStatus) {
 
 // Where nothing else happens, it needs no Apply a step: the last one is enough.
 func TestPutsAreTheLastApply(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		w := newTwin(seed)
 		for range w.IntN(10) {
 			w.change()
