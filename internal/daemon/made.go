@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -68,22 +69,26 @@ func (d *daemon) fit(cfg *config.Config) (vips map[string]config.VIP, unfit map[
 		specs = append(specs, spec)
 	}
 	made, problems := cfg.Make(specs)
-	if len(problems) == 0 {
-		for _, v := range made {
+	for _, p := range problems {
+		if i := indexOf(p.Path); i < len(all) {
+			unfit[all[i].Name] = p.Path + ": " + p.Text
+		}
+	}
+	for i, v := range made {
+		if _, bad := unfit[all[i].Name]; !bad {
 			vips[v.Name] = v
 		}
-		return vips, unfit
-	}
-	// One by one, to find the others.
-	for i, v := range all {
-		one, problems := cfg.Make(specs[i : i+1])
-		if len(problems) > 0 {
-			unfit[v.Name] = problems[0].Path + ": " + problems[0].Text
-			continue
-		}
-		vips[v.Name] = one[0]
 	}
 	return vips, unfit
+}
+
+// indexOf is which of the specs a problem is about.
+func indexOf(path string) int {
+	var i int
+	if n, _ := fmt.Sscanf(path, "vips[%d]", &i); n != 1 {
+		return math.MaxInt
+	}
+	return i
 }
 
 // unfitTexts names what does not fit.
@@ -228,8 +233,7 @@ func invalid(problems []config.Problem, put []definitions.VIP, specs map[string]
 	var out control.Invalid
 	for _, p := range problems {
 		field := p.Path
-		var i int
-		if n, _ := fmt.Sscanf(p.Path, "vips[%d]", &i); n == 1 && i < len(put) {
+		if i := indexOf(p.Path); i < len(put) {
 			field = specs[put[i].Name].at + strings.TrimPrefix(p.Path, fmt.Sprintf("vips[%d]", i))
 		}
 		out = append(out, control.Violation{Field: field, Text: p.Text})

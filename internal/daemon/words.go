@@ -87,6 +87,14 @@ func endOf(e *state.End, c state.Clock) time.Time {
 // enforce puts the words that were recalled in force, before anything runs.
 func (d *daemon) enforce(ctx context.Context) error {
 	clock := state.ReadClock()
+	if k := d.words.drain; k != nil {
+		d.Log.Warn("this node is drained still", zap.String("by", k.By), zap.String("reason", k.Reason))
+		// At once: the runner comes later than the first decisions.
+		if err := d.loop.SetDrain(ctx, healthloop.Drain{Phase: healthloop.Withdrawing, By: k.By, Reason: k.Reason, Until: endOf(k.End, clock)}); err != nil {
+			return err
+		}
+		d.orderDrain(0)
+	}
 	for name, o := range d.words.overrides {
 		if _, ok := d.sink.known(name); !ok {
 			d.Log.Warn("override of a vip that is not there any more", zap.String("vip", name), zap.String("word", o.Word))
@@ -98,10 +106,7 @@ func (d *daemon) enforce(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.words.drain != nil {
-		d.Log.Warn("this node is drained still", zap.String("by", d.words.drain.By), zap.String("reason", d.words.drain.Reason))
-		d.orderDrain(0)
-	}
+	d.rearm()
 	return nil
 }
 
