@@ -149,7 +149,7 @@ func (l *Loop) Apply(ctx context.Context, vips []VIP) error {
 
 // Put adds or changes these VIPs and removes those, all or, with an error,
 // nothing. It is as Apply with all the others as they are, and touches none of
-// them. Names that are not there need no removal.
+// them. Removing what is not there is no error, what is given here is one.
 func (l *Loop) Put(ctx context.Context, vips []VIP, remove []string) error {
 	names, err := check(vips)
 	if err != nil {

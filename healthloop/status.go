@@ -16,7 +16,7 @@ type Status struct {
 // A VIPStatus is what is known of a VIP.
 type VIPStatus struct {
 	Name        string
-	Policy      Policy
+	Policy      Policy // its levels are the loop's: not to be written
 	Intent      Intent
 	Since       time.Time // of Intent.State
 	Transitions [3]uint64 // into each State
