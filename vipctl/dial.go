@@ -130,7 +130,9 @@ func (a *app) credentials(e endpoint) (credentials.TransportCredentials, error) 
 		if err != nil {
 			return nil, usage("--cert-file %s with --key-file %s: %w", a.certFile, a.keyFile, err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		// Go would keep one back that vipd's authorities did not sign, and vipd
+		// could then not say that this is what is wrong.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return credentials.NewTLS(config), nil
 }

@@ -55,7 +55,7 @@ func (a *app) explainError(err error) *failure {
 		return failed("interrupted before vipd answered")
 	case codes.InvalidArgument:
 		if all := violations(s); all != "" {
-			text = all // the text is the same, in one line
+			return usage("vipd refused the request:%s", all) // the text is the same, in one line
 		}
 		return usage("vipd refused the request: %s", text)
 	case codes.PermissionDenied, codes.Unauthenticated:

@@ -26,6 +26,8 @@ type fake struct {
 	refuse map[string]error
 	// stall holds calls of a method until it is closed or the caller gives up.
 	stall map[string]chan struct{}
+	// stalled has room for one call that is held.
+	stalled chan struct{}
 	// pageSize is of lists; 0: all on one page.
 	pageSize int
 
@@ -47,7 +49,7 @@ type fake struct {
 }
 
 func newFake(instance string) *fake {
-	return &fake{instance: instance, changed: make(chan struct{}), refuse: map[string]error{}, stall: map[string]chan struct{}{}}
+	return &fake{instance: instance, changed: make(chan struct{}), refuse: map[string]error{}, stall: map[string]chan struct{}{}, stalled: make(chan struct{}, 1)}
 }
 
 // intercept is around every call.
@@ -59,6 +61,10 @@ func (f *fake) intercept(ctx context.Context, method string, req any) error {
 		f.mu.Unlock()
 	}
 	if wait := f.stall[name]; wait != nil {
+		select {
+		case f.stalled <- struct{}{}:
+		default:
+		}
 		select {
 		case <-wait:
 		case <-ctx.Done():

@@ -1,10 +1,12 @@
 package vipctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 )
@@ -49,36 +51,53 @@ func (l *link) state() (cause error, heard bool) {
 	return l.cause, l.heard
 }
 
-// listening are credentials that tell a link of handshakes and of what is read:
-// a client's certificate is refused only after its handshake (RFC 8446 §4.4.4).
+// listening are credentials that tell a link of handshakes and of what is read.
 type listening struct {
 	credentials.TransportCredentials
 	link *link
 }
 
+// ClientHandshake ends when the server has spoken, as a server of HTTP/2 does at
+// once (RFC 9113 §3.4). A client's certificate is refused only after its part of
+// the handshake (RFC 8446 §4.4.4), and who writes meanwhile gets a broken pipe in
+// place of the reason.
 func (c listening) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err != nil {
 		c.link.dialed(err)
 		return nil, nil, err
 	}
-	return heardConn{conn, c.link}, info, nil
+	heard := &heardConn{Conn: conn, link: c.link, first: make([]byte, 1)}
+	end := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	_, err = conn.Read(heard.first)
+	if end() && err == nil {
+		c.link.listen()
+		return heard, info, nil
+	}
+	err = cmp.Or(err, ctx.Err())
+	c.link.dialed(err)
+	_ = conn.Close()
+	return nil, nil, err
 }
 
 func (c listening) Clone() credentials.TransportCredentials {
 	return listening{c.TransportCredentials.Clone(), c.link}
 }
 
+// A heardConn notes why it ends.
 type heardConn struct {
 	net.Conn
-	link *link
+	link  *link
+	first []byte // read already
 }
 
-func (c heardConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.link.listen()
+func (c *heardConn) Read(p []byte) (int, error) {
+	if len(c.first) > 0 && len(p) > 0 {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
 	}
+	n, err := c.Conn.Read(p)
 	if err != nil {
 		c.link.ended(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -30,6 +31,9 @@ func (e endpoint) unreachable(cause error, heard bool) string {
 		return e.forbidden()
 	case heard:
 		return fmt.Sprintf("vipd at %s hung up before it answered: it has stopped or was restarted (%v)", e, cause)
+	}
+	if errors.Is(cause, io.EOF) {
+		return fmt.Sprintf("vipd at %s hung up before it said anything: it may want TLS, or have too many connections", e)
 	}
 	if text := e.untrusted(cause); text != "" {
 		return text
