@@ -43,7 +43,6 @@ func fixedStatus() Status {
 			}},
 		},
 		BFD: &BFD{
-			Snapshots:    fixedSnapshots(),
 			UplinksAlive: 2, UplinksLost: 1,
 			Sessions: []BFDSession{{
 				Peer: "10.0.0.254", State: 3, Transitions: map[Transition]uint64{{"Init", "Up"}: 2, {"Up", "Down"}: 1},

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
+
+	"github.com/fiberlb/vipd/internal/board"
 )
 
 // stopTimeout is how long answers that are under way may take at the end.
@@ -22,6 +24,8 @@ type Options struct {
 	Version string
 	Log     *zap.Logger
 	Sources Sources
+
+	now func() time.Time // of the page; nil: time.Now
 }
 
 // A Server answers HTTP requests about this vipd.
@@ -66,6 +70,8 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          zap.NewStdLog(s.opts.Log),
+		// Streams end by themselves when we do.
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	s.opts.Log.Info("http serves", zap.Stringer("listen", ln.Addr()))
 	ended := make(chan error, 1)
@@ -90,9 +96,26 @@ func routes(o Options) http.Handler {
 	mux.Handle("GET /metrics", metrics(registry(o.Version, o.Sources), o.Log))
 	mux.Handle("GET /healthz", probe(o.Sources.Alive))
 	mux.Handle("GET /readyz", probe(o.Sources.Ready))
-	mux.Handle("GET /api/v1/status", statusHandler(o.Sources))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { index(w, o.Version) })
-	return mux
+	mux.Handle("GET /assets/{file}", files())
+	p, boarded := newPages(o), shownBy(o.Sources.Board)
+	mux.Handle("GET /{$}", boarded(p.serve("page")))
+	mux.Handle("GET /fragment", boarded(p.serve("live")))
+	mux.Handle("GET /api/v1/status", boarded(statusHandler(o.Sources)))
+	mux.Handle("GET /api/v1/vips", boarded(vipsHandler(o.Sources)))
+	mux.Handle("GET /api/v1/watch", boarded(watch(o.Sources.Board)))
+	return guarded(mux)
+}
+
+// shownBy serves what needs b, also when there is none.
+func shownBy(b *board.Board) func(http.HandlerFunc) http.HandlerFunc {
+	return func(h http.HandlerFunc) http.HandlerFunc {
+		if b != nil {
+			return h
+		}
+		return func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "unavailable: this vipd shows its state in /metrics only", http.StatusServiceUnavailable)
+		}
+	}
 }
 
 // metrics serves what can be gathered. What can't is counted, so that one bad
@@ -116,15 +139,4 @@ func probe(problem func() error) http.HandlerFunc {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	}
-}
-
-func index(w http.ResponseWriter, version string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, `vipd %s
-
-/metrics  for Prometheus
-/healthz  200 while vipd works, else 503 and why
-/readyz   200 while this node serves what it should, else 503 and why
-/api/v1/status  VIPs, neighbors and BFD sessions, as JSON
-`, version)
 }

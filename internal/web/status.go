@@ -122,8 +122,9 @@ type Histogram struct {
 // A Reload is the last attempt to load the configuration; At is zero before
 // the first.
 type Reload struct {
-	OK bool
-	At time.Time
+	OK  bool
+	At  time.Time
+	Err string // why it was refused
 }
 
 // A Hook is one whom vipd tells of events.

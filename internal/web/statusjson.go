@@ -1,142 +1,143 @@
 package web
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
-	"net/netip"
-	"time"
+	"net/url"
+	"strconv"
 
-	"github.com/fiberlb/vipd/bfdengine"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
+	"github.com/fiberlb/vipd/internal/board"
 )
 
-// The JSON of /api/v1/status. Times of day are RFC 3339, durations are seconds.
-type (
-	statusJSON struct {
-		Draining  bool           `json:"draining"`
-		VIPs      []vipJSON      `json:"vips"`
-		Neighbors []neighborJSON `json:"neighbors"`
-		BFD       []sessionJSON  `json:"bfd_sessions"`
-	}
-
-	vipJSON struct {
-		Name       string `json:"name"`
-		Advertised bool   `json:"advertised"`
-		Healthy    int    `json:"healthy"`
-		Unhealthy  int    `json:"unhealthy"`
-		Unknown    int    `json:"unknown"`
-	}
-
-	neighborJSON struct {
-		Address netip.Addr `json:"address"`
-		State   string     `json:"state"`
-		Held    bool       `json:"held"`
-	}
-
-	// A sessionJSON is a BFD session with the variables of RFC 5880 §6.8.1 that an
-	// operator compares with the other side's.
-	sessionJSON struct {
-		Peer       netip.Addr `json:"peer"`
-		Local      string     `json:"local,omitempty"`
-		Interface  string     `json:"interface,omitempty"`
-		Multihop   bool       `json:"multihop,omitempty"`
-		Echo       bool       `json:"echo,omitempty"`
-		State      string     `json:"state"`
-		Diag       string     `json:"diag"`
-		Since      time.Time  `json:"since"`
-		Problem    string     `json:"problem,omitempty"`
-		Discr      uint32     `json:"discriminator"`
-		Remote     remoteJSON `json:"remote"`
-		TxInterval float64    `json:"tx_interval"` // in use
-		RxInterval float64    `json:"rx_interval"`
-		Detection  float64    `json:"detection"`
-		DetectMult uint8      `json:"multiplier"`
-		Polling    bool       `json:"polling,omitempty"`
-		MaxGap     float64    `json:"max_gap"`
-		Sent       uint64     `json:"sent"`
-		Received   uint64     `json:"received"`
-		Dropped    uint64     `json:"dropped"`
-		// The last 32 changes, oldest first; Changes counts all.
-		Changes     uint64           `json:"changes"`
-		Transitions []transitionJSON `json:"transitions"`
-	}
-
-	remoteJSON struct {
-		State         string  `json:"state"`
-		Diag          string  `json:"diag"`
-		Discr         uint32  `json:"discriminator"`
-		DesiredMinTx  float64 `json:"desired_min_tx"`
-		RequiredMinRx float64 `json:"required_min_rx"`
-		DetectMult    uint8   `json:"multiplier"`
-	}
-
-	transitionJSON struct {
-		At          time.Time `json:"at"`
-		From        string    `json:"from"`
-		To          string    `json:"to"`
-		Diag        string    `json:"diag"`
-		RemoteState string    `json:"remote_state"`
-		RemoteDiag  string    `json:"remote_diag"`
-	}
+const (
+	eventsInStatus = 100
+	maxPage        = 1000 // VIPs
 )
 
+// statusHandler answers with all there is: one object of the API a line, so that
+// the answer is written as it is made, however many VIPs there are.
 func statusHandler(s Sources) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		status, err := s.Status(r.Context())
+		sessions := s.Board.Sessions()
+		if s.Sessions != nil {
+			var err error
+			if sessions, err = s.Sessions(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		vips, _, _ := s.Board.VIPs(board.Query{})
+		events, _, _ := s.Board.Events(board.EventQuery{Limit: eventsInStatus})
+		jsonHeaders(w)
+		out := &printer{w: bufio.NewWriterSize(w, 32<<10)}
+		out.text(`{"node":`).message(s.Board.Node()).text(",\n" + `"counts":`).message(s.Board.Counts())
+		printList(out, "vips", vips)
+		printList(out, "neighbors", s.Board.Neighbors())
+		printList(out, "bfd_sessions", sessions)
+		printList(out, "events", events)
+		out.text("}\n")
+		_ = out.w.Flush() // who asked has gone
+	}
+}
+
+// vipsHandler answers with one page of the VIPs that are asked for, as ListVips
+// of the control API does.
+func vipsHandler(s Sources) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, err := vipQuery(r.URL.Query())
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		_ = out.Encode(status.json()) // who asked has gone
+		vips, more, total := s.Board.VIPs(q)
+		page := &vipdv1.ListVipsResponse{Vips: vips, Total: uint32(total)}
+		if more {
+			page.NextPageToken = vips[len(vips)-1].GetName()
+		}
+		jsonHeaders(w)
+		out := &printer{w: bufio.NewWriterSize(w, 32<<10)}
+		out.message(page).text("\n")
+		_ = out.w.Flush() // who asked has gone
 	}
 }
 
-func (s Status) json() statusJSON {
-	out := statusJSON{Draining: s.Draining, VIPs: []vipJSON{}, Neighbors: []neighborJSON{}, BFD: []sessionJSON{}}
-	for _, v := range s.VIPs {
-		out.VIPs = append(out.VIPs, vipJSON{v.Name, v.Advertised, v.Healthy, v.Unhealthy, v.Unknown})
-	}
-	if s.Speaker != nil {
-		for _, n := range s.Speaker.Neighbors {
-			out.Neighbors = append(out.Neighbors, neighborJSON{n.Address, neighborState(n.State), n.Held})
+// vipQuery takes the names of ListVipsRequest's fields, and no others: a filter
+// that is misspelt must not select all.
+func vipQuery(values url.Values) (board.Query, error) {
+	q := board.Query{Limit: pageSize}
+	for key, all := range values {
+		value := all[len(all)-1]
+		switch key {
+		case "search":
+			q.Search = value
+		case "state":
+			q.State = value
+		case "owner":
+			q.Owner = value
+		case "page_token":
+			q.After = value
+		case "page_size":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > maxPage {
+				return q, fmt.Errorf("page_size: %q is none (1 to %d)", value, maxPage)
+			}
+			q.Limit = n
+		default:
+			return q, fmt.Errorf("%q is no parameter (search, state, owner, page_size, page_token)", key)
 		}
 	}
-	if s.BFD != nil {
-		for _, one := range s.BFD.Snapshots {
-			out.BFD = append(out.BFD, sessionStatus(one))
+	return q, nil
+}
+
+func jsonHeaders(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// A printer writes messages as JSON, with the names of the .proto.
+type printer struct {
+	w   *bufio.Writer // keeps the first error
+	raw []byte
+	out bytes.Buffer
+}
+
+func (p *printer) text(s string) *printer {
+	_, _ = io.WriteString(p.w, s)
+	return p
+}
+
+// message writes m without white space: protojson puts some in at random, lest
+// somebody rely on it.
+func (p *printer) message(m proto.Message) *printer {
+	var err error
+	options := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}
+	if p.raw, err = options.MarshalAppend(p.raw[:0], m); err == nil {
+		p.out.Reset()
+		err = json.Compact(&p.out, p.raw)
+	}
+	if err != nil { // text that is not UTF-8: the others must be seen all the same
+		why, _ := json.Marshal(err.Error()) // a string never fails
+		return p.text(`{"error":` + string(why) + `}`)
+	}
+	_, _ = p.w.Write(p.out.Bytes())
+	return p
+}
+
+func printList[M proto.Message](p *printer, name string, list []M) {
+	p.text(",\n\"" + name + `":[`)
+	for i, m := range list {
+		if i > 0 {
+			p.text(",")
 		}
+		p.text("\n").message(m)
 	}
-	return out
-}
-
-// neighborState is the name of a state of RFC 4271 §8.2.2.
-func neighborState(n int) string {
-	names := []string{"unknown", "idle", "connect", "active", "opensent", "openconfirm", "established"}
-	if n < 0 || n >= len(names) {
-		n = 0
-	}
-	return names[n]
-}
-
-func sessionStatus(s bfdengine.Snapshot) sessionJSON {
-	out := sessionJSON{
-		Peer: s.Peer, Interface: s.Interface, Multihop: s.Multihop, Echo: s.Echo,
-		State: s.State.String(), Diag: s.Diag.String(), Since: s.Since, Problem: s.Problem, Discr: s.Discr,
-		Remote: remoteJSON{s.RemoteState.String(), s.RemoteDiag.String(), s.RemoteDiscr,
-			s.RemoteMinTx.Seconds(), s.RemoteMinRx.Seconds(), s.RemoteMult},
-		TxInterval: s.TxInterval.Seconds(), RxInterval: s.RxInterval.Seconds(), Detection: s.Detection.Seconds(),
-		DetectMult: s.DetectMult, Polling: s.Polling, MaxGap: s.MaxGap.Seconds(),
-		Sent: s.Out, Received: s.Received, Dropped: s.Dropped, Changes: s.Seq, Transitions: []transitionJSON{},
-	}
-	if s.Source.IsValid() {
-		out.Local = s.Source.String()
-	}
-	for _, t := range s.Transitions {
-		out.Transitions = append(out.Transitions, transitionJSON{
-			t.At, t.From.String(), t.To.String(), t.Diag.String(), t.RemoteState.String(), t.RemoteDiag.String()})
-	}
-	return out
+	p.text("]")
 }
