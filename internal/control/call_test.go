@@ -290,6 +290,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("%d lines say so, want 1", n)
 	}
 	open[0].Close()
+	key = "uid 1"
 	last := connect(grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err := ask(last); err != nil {
 		t.Errorf("after one was closed: %v", err)

@@ -174,6 +174,24 @@ func TestSocketThatCanNotBeHad(t *testing.T) {
 	}
 }
 
+// The other one has not come to its socket yet.
+func TestTwoThatStartAtOnce(t *testing.T) {
+	r, path := unixRig(t, Options{})
+	first, err := lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "api.listen: unix://" + path + ": another vipd serves " + path + ": stop it, or give this one a path of its own"
+	if err := r.Listen(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	first.Close()
+	if err := r.Listen(); err != nil {
+		t.Error(err)
+	}
+	r.close()
+}
+
 // After kill -9 the file is still there, and nobody behind it.
 func TestStaleSocketIsReplaced(t *testing.T) {
 	r, path := unixRig(t, Options{})

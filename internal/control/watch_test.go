@@ -186,6 +186,25 @@ func TestWhoReadsNoAnswersIsClosed(t *testing.T) {
 	}
 }
 
+// An answer may be on its way before it is counted, and more is written than
+// answers.
+func TestWhatIsUnreadIsCountedInAnyOrder(t *testing.T) {
+	var c conn
+	for range 1000 {
+		c.add(-3 << 20)
+		c.add(3 << 20)
+	}
+	if n := c.pending.Load(); n != 0 {
+		t.Errorf("%d bytes are taken for unread", n)
+	}
+	for range 1000 {
+		c.add(-3 << 20)
+	}
+	if n := c.pending.Load(); n != -credit {
+		t.Errorf("%d bytes of credit, want %d", -n, credit)
+	}
+}
+
 func TestWatchesAreBounded(t *testing.T) {
 	l := defaultLimits()
 	l.watches, l.callerWatches = 3, 2
