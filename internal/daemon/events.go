@@ -27,8 +27,12 @@ const (
 
 // vipEvent tells of a decision on a VIP.
 func vipEvent(name string, prefix netip.Prefix, was, is healthloop.Intent) *vipdv1.Event {
+	from := ""
+	if was.Reason != "" { // else it is new
+		from = was.State.String()
+	}
 	return &vipdv1.Event{
-		Kind: kindVIP, Subject: name, From: was.State.String(), To: is.State.String(), Reason: is.Reason,
+		Kind: kindVIP, Subject: name, From: from, To: is.State.String(), Reason: is.Reason,
 		Inputs: map[string]string{"prefix": prefix.String(), "rule": string(is.Rule)},
 	}
 }

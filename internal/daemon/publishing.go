@@ -12,7 +12,6 @@ import (
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
-	"github.com/fiberlb/vipd/internal/config"
 	"github.com/fiberlb/vipd/internal/publish"
 	"github.com/fiberlb/vipd/internal/view"
 )
@@ -127,7 +126,7 @@ func (d *daemon) nodeMessage() *vipdv1.Node {
 	if d.rec != nil {
 		wanted, installed, foreign, drift := d.rec.Counts()
 		kind, address := "gobgp", cfg.BGP.Address
-		if cfg.BGP.Speaker == config.SpeakerEmbedded {
+		if d.speaker != nil {
 			kind, address = "embedded", ""
 		}
 		n.Speaker = view.Speaker(kind, address, d.rec.Link(), wanted, installed, foreign, drift)
@@ -135,11 +134,19 @@ func (d *daemon) nodeMessage() *vipdv1.Node {
 	return n
 }
 
+// speakerName is what events call the speaker.
+func (d *daemon) speakerName() string {
+	if d.speaker != nil {
+		return "embedded"
+	}
+	return d.config.Load().BGP.Address
+}
+
 // linked is called when the connection to the speaker changed.
 func (d *daemon) linked() {
 	l := d.rec.Link()
 	if was := d.wasLinked.Swap(l.Connected); was != l.Connected {
-		e := &vipdv1.Event{Kind: kindSpeaker, Subject: d.config.Load().BGP.Address, From: "lost", To: "connected", Reason: "api " + l.API}
+		e := &vipdv1.Event{Kind: kindSpeaker, Subject: d.speakerName(), From: "lost", To: "connected", Reason: "api " + l.API}
 		if !l.Connected {
 			e.From, e.To, e.Reason = "connected", "lost", l.Problem
 		}
