@@ -45,9 +45,11 @@ type Options struct {
 	// Held is called when Status.Holds changed at the speaker; it returns at once.
 	Held func()
 	// Changed is called when what Route tells of a prefix changed, Linked when
-	// Link did, and Peers when Neighbors differ by more than counters. Each may
-	// be nil, may be called once more than needed, and returns at once; it may
-	// call any method of the Reconciler that does not wait.
+	// Link did, and Peers when Neighbors differ by more than counters; each may
+	// be nil, and is called once too often rather than too seldom. Run's
+	// goroutines call them, Changed also whoever calls Set, Keep, Withdraw or
+	// Forget, and no lock is held: they may ask the Reconciler anything that
+	// does not wait, and return at once.
 	Changed func(prefix netip.Prefix)
 	Linked  func()
 	Peers   func()
@@ -69,8 +71,8 @@ type Reconciler struct {
 	// not wait for the lane; nil: none is in use. Whoever took one that ends
 	// meanwhile gets ErrLost from it, so nothing more has to be kept in step.
 	live   atomic.Pointer[live]
-	asking chan struct{} // held by the one question that the speaker works on
-	beat   atomic.Int64  // unix nanoseconds of the last time round
+	asking chan time.Time // the turn to ask what neighbors are sent, and when
+	beat   atomic.Int64   // unix nanoseconds of the last time round
 	// had is every neighbor that was managed in this life: one that is no
 	// longer wanted is ours to delete. The lane's goroutine owns it.
 	had map[netip.Addr]struct{}
@@ -89,8 +91,9 @@ func New(opts Options) *Reconciler {
 	r := &Reconciler{
 		opts: opts, table: newTable(opts.Owner, opts.Changed), had: map[netip.Addr]struct{}{}, owed: map[netip.Addr]struct{}{},
 		holds: newHolds(opts.Disabled),
-		wake:  make(chan struct{}, 1), manageWake: make(chan struct{}, 1), asking: make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1), manageWake: make(chan struct{}, 1), asking: make(chan time.Time, 1),
 	}
+	r.asking <- time.Time{}
 	r.link.Store(&Link{Problem: "not connected yet"})
 	r.beat.Store(time.Now().UnixNano())
 	return r

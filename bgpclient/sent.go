@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // A Sent is whether one neighbor is sent our route of a prefix, as far as the
@@ -25,9 +26,11 @@ type live struct {
 }
 
 // Sent asks the speaker what its established neighbors are sent for prefix,
-// sorted by neighbor. It waits for no one but the speaker, which looks at its
-// whole table for each neighbor: so there is one question at a time.
+// sorted by neighbor. GoBGP goes through its whole table for each of them and
+// does nothing else meanwhile, so there is one question at a time, and a rest
+// after it: no more than a fifth of the speaker's time is lost to routes.
 func (r *Reconciler) Sent(ctx context.Context, prefix netip.Prefix) ([]Sent, error) {
+	const rest, most = 4, 5 * time.Second // times what the question took
 	l := r.live.Load()
 	if l == nil {
 		return nil, fmt.Errorf("%w: %s", ErrLost, r.link.Load().Problem)
@@ -35,12 +38,11 @@ func (r *Reconciler) Sent(ctx context.Context, prefix netip.Prefix) ([]Sent, err
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(l.life, func() { cancel(ErrLost) })()
-	select {
-	case r.asking <- struct{}{}:
-		defer func() { <-r.asking }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("what neighbors are sent for %s: %w", prefix, context.Cause(ctx))
+	if err := r.turn(ctx); err != nil {
+		return nil, fmt.Errorf("what neighbors are sent for %s: not asked, since others asked just before: %w", prefix, err)
 	}
+	began := time.Now()
+	defer func() { now := time.Now(); r.asking <- now.Add(min(rest*now.Sub(began), most)) }()
 	have, err := l.conn.Neighbors(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list neighbors: %w", err)
@@ -48,8 +50,28 @@ func (r *Reconciler) Sent(ctx context.Context, prefix netip.Prefix) ([]Sent, err
 	return r.sentTo(ctx, l.conn, have, prefix.Masked())
 }
 
+// turn waits until nobody asks and the speaker has rested. The turn is then the
+// caller's until it gives back to asking when the next one may begin.
+func (r *Reconciler) turn(ctx context.Context) error {
+	var next time.Time
+	select {
+	case next = <-r.asking:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-time.After(time.Until(next)):
+		return nil
+	case <-ctx.Done():
+		r.asking <- next
+		return context.Cause(ctx)
+	}
+}
+
 func (r *Reconciler) sentTo(ctx context.Context, conn Conn, have []NeighborState, prefix netip.Prefix) ([]Sent, error) {
 	var out []Sent
+	q := question{prefix: prefix, owner: r.opts.Owner, asn: r.link.Load().Global.ASN}
+	q.route, _ = r.Route(prefix)
 	for _, n := range have {
 		if n.State != Established {
 			continue // GoBGP tells of a session that is over what it told of it before
@@ -61,23 +83,35 @@ func (r *Reconciler) sentTo(ctx context.Context, conn Conn, have []NeighborState
 		case err != nil:
 			out = append(out, Sent{Neighbor: n.Address, Err: err.Error()})
 		default:
-			out = append(out, sentBy(paths, n, prefix, r.opts.Owner))
+			out = append(out, q.answer(n, paths))
 		}
 	}
 	slices.SortFunc(out, func(a, b Sent) int { return a.Neighbor.Compare(b.Neighbor) })
 	return out, nil
 }
 
-// sentBy tells what becomes of the owner's path among those that the speaker
+// A question is what is known before the speaker is asked.
+type question struct {
+	prefix     netip.Prefix
+	owner, asn uint32
+	route      RouteStatus
+}
+
+// answer tells what becomes of the owner's path among those that the speaker
 // has for an established neighbor.
-func sentBy(paths []Outgoing, n NeighborState, prefix netip.Prefix, owner uint32) Sent {
+func (q question) answer(n NeighborState, paths []Outgoing) Sent {
 	s := Sent{Neighbor: n.Address}
-	at := slices.IndexFunc(paths, func(p Outgoing) bool { return p.Local && p.ID == owner })
+	at := slices.IndexFunc(paths, func(p Outgoing) bool { return p.Local && p.ID == q.owner })
 	switch {
+	case q.route.Installed && q.route.Want.Route.Prepend > 0 && n.ASN == q.asn:
+		// 3.10 lists it nevertheless.
+		s.Err = "GoBGP takes the AS that is prepended for a loop, and sends no internal neighbor such a route"
 	case at < 0 && len(paths) > 0:
 		s.Foreign, s.Err = true, "the speaker prefers a path of somebody else for this prefix"
-	case at < 0 && (prefix.Addr().Is4() && !n.IPv4 || prefix.Addr().Is6() && !n.IPv6):
+	case at < 0 && (q.prefix.Addr().Is4() && !n.IPv4 || q.prefix.Addr().Is6() && !n.IPv6):
 		s.Err = "the session carries no routes of this address family"
+	case at < 0 && q.route.Installed:
+		s.Err = "the speaker has the route and leaves this neighbor out, and does not tell why"
 	case at < 0:
 	case paths[at].Filtered:
 		s.Filtered = true

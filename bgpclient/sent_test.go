@@ -18,10 +18,15 @@ func TestOnlyOurOwnRouteCountsAsSent(t *testing.T) {
 	filtered := func(o *Outgoing) { o.Filtered = true }
 	surplus := func(o *Outgoing) { o.Surplus = true }
 	several := func(most uint8) func(*NeighborState) { return func(n *NeighborState) { n.AddPathsSendMax = most } }
+	internal := func(n *NeighborState) { n.ASN = 65001 }
+	there := RouteStatus{Installed: true, Want: Want{State: Present, Route: route(1, 10)}}
+	prepended := there
+	prepended.Want.Route.Prepend = 1
 	for name, c := range map[string]struct {
 		paths []Outgoing
 		n     func(*NeighborState)
 		v6    bool
+		route RouteStatus
 		want  string // sent, filtered, or a part of the error
 	}{
 		"ours":                               {paths: []Outgoing{ours}, want: "sent"},
@@ -41,8 +46,14 @@ func TestOnlyOurOwnRouteCountsAsSent(t *testing.T) {
 		"no IPv6 on the session":             {n: func(n *NeighborState) { n.IPv6 = false }, v6: true, want: "address family"},
 		"no IPv4 on the session":             {n: func(n *NeighborState) { n.IPv4 = false }, want: "address family"},
 		"IPv6 on the session":                {n: func(n *NeighborState) { n.IPv4 = false }, v6: true, want: ""},
+		"there, and not listed":              {route: there, want: "leaves this neighbor out"},
+		"prepended":                          {route: prepended, paths: []Outgoing{ours}, want: "sent"},
+		"prepended, and internal":            {route: prepended, paths: []Outgoing{ours}, n: internal, want: "loop"},
+		"prepended, internal, not listed":    {route: prepended, n: internal, want: "loop"},
+		"prepended, and not there yet":       {route: RouteStatus{Want: prepended.Want}, n: internal, want: ""},
+		"internal":                           {route: there, paths: []Outgoing{ours}, n: internal, want: "sent"},
 	} {
-		n := NeighborState{Neighbor: Neighbor{Address: neighbor(1).Address, IPv4: true, IPv6: true}, State: Established}
+		n := NeighborState{Neighbor: Neighbor{Address: neighbor(1).Address, ASN: 65000, IPv4: true, IPv6: true}, State: Established}
 		if c.n != nil {
 			c.n(&n)
 		}
@@ -50,7 +61,7 @@ func TestOnlyOurOwnRouteCountsAsSent(t *testing.T) {
 		if c.v6 {
 			p = netip.MustParsePrefix("2001:db8::1/128")
 		}
-		s := sentBy(c.paths, n, p, testOwner)
+		s := question{p, testOwner, 65001, c.route}.answer(n, c.paths)
 		have := s.Err
 		if s.Sent {
 			have += "sent"
@@ -164,6 +175,54 @@ func TestWhatIsSentIsAskedBesideTheLane(t *testing.T) {
 		f.thaw()
 		if err := errors.Join(<-first, <-second); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestSpeakerRestsBetweenQuestionsWhatIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.peer(1, established)
+		r := running(t, f, nil)
+		time.Sleep(time.Second)
+		f.freeze("AdjOut")
+		first, given, last := asking(t.Context(), r), asking(t.Context(), r), asking(t.Context(), r)
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		f.thaw()
+		for i, done := range []<-chan error{first, given, last} {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			// The second and third took no time.
+			if took := time.Since(began); took != time.Duration(min(i, 1))*400*time.Millisecond {
+				t.Errorf("question %d over after %v", i, took)
+			}
+		}
+	})
+}
+
+func TestWhoGivesUpHisTurnKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSpeaker(testOwner)
+		f.peer(1, established)
+		r := running(t, f, nil)
+		time.Sleep(time.Second)
+		f.freeze("AdjOut")
+		first := asking(t.Context(), r)
+		time.Sleep(100 * time.Millisecond)
+		f.thaw()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := r.Sent(ctx, prefix(1)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if _, err := r.Sent(t.Context(), prefix(1)); err != nil || time.Since(began) != 400*time.Millisecond {
+			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
 }

@@ -33,7 +33,7 @@ type Outgoing struct {
 	Local    bool   // as of Path; else learnt from a neighbor
 	ID       uint32 // likewise
 	Filtered bool   // an export policy rejects it
-	Surplus  bool   // the neighbor takes fewer paths a prefix (RFC 7911); not every version tells
+	Surplus  bool   // the neighbor is sent fewer paths a prefix (RFC 7911)
 }
 
 // An Op is one change of the speaker's table. The owner's path identifier is

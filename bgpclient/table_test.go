@@ -1,6 +1,7 @@
 package bgpclient
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -44,5 +45,33 @@ func TestWithdrawalsAreTakenFirst(t *testing.T) {
 	}
 	if tab.anyDirty() {
 		t.Error("something is left to be compared")
+	}
+}
+
+// 10,000 decisions and the look that confirms them, with somebody who notes what
+// to read again and without.
+func BenchmarkDecideAndConfirm10k(b *testing.B) {
+	var prefixes []netip.Prefix
+	var paths []Path
+	for i := range 10_000 {
+		prefixes = append(prefixes, prefix(i))
+		paths = append(paths, Path{Route: route(i, 10), ID: testOwner})
+	}
+	dirty := map[netip.Prefix]struct{}{}
+	for name, tell := range map[string]func(netip.Prefix){"told": func(p netip.Prefix) { dirty[p] = struct{}{} }, "untold": nil} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			now := time.Now()
+			for b.Loop() {
+				t := newTable(testOwner, tell)
+				t.sawAll(nil)
+				for _, p := range paths {
+					t.set(p.Prefix, Want{State: Present, Route: p.Route}, false, now)
+				}
+				t.take(len(paths), now)
+				t.saw(prefixes, paths, now)
+				clear(dirty)
+			}
+		})
 	}
 }

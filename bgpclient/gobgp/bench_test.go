@@ -86,6 +86,28 @@ func BenchmarkList10k(b *testing.B) {
 	})
 }
 
+// What a neighbor is sent of one prefix among 10,000: the speaker goes through
+// all of them.
+func BenchmarkAdjOutAmong10k(b *testing.B) {
+	eachDaemon(b, func(b *testing.B, s speaker) {
+		c := started(b, s)
+		r, n := routerOn(b, s, "127.0.0.2", nil)
+		connect(b, c, r, n)
+		var puts []bgpclient.Op
+		for _, r := range manyRoutes() {
+			puts = append(puts, put(r))
+		}
+		apply(b, c, puts...)
+		last := puts[many-1].Route.Prefix
+		await(b, r, last, nil)
+		for b.Loop() {
+			if have, err := c.AdjOut(bounded(b), n.Address, last); err != nil || len(have) != 1 {
+				b.Fatalf("%+v, %v", have, err)
+			}
+		}
+	})
+}
+
 func BenchmarkBareStream10k(b *testing.B) {
 	eachDaemon(b, func(b *testing.B, s speaker) {
 		c := started(b, s)

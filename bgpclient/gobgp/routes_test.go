@@ -239,6 +239,7 @@ func lostAll(ctx context.Context, t *testing.T, c bgpclient.Conn) {
 	}
 	_, calls["global"] = c.Global(ctx)
 	_, calls["neighbors"] = c.Neighbors(ctx)
+	_, calls["adj-out"] = c.AdjOut(ctx, a, netip.MustParsePrefix("198.51.100.1/32"))
 	_, calls["policies"] = c.ExportPolicies(ctx)
 	for name, err := range calls {
 		if !errors.Is(err, bgpclient.ErrLost) {

@@ -76,7 +76,7 @@ type Listed struct {
 	Identifier uint32
 	Withdrawn  bool
 	Filtered   bool // of ListAdjOut: a policy keeps it back
-	Surplus    bool // likewise: the neighbor takes fewer paths; 3.10 does not tell
+	Surplus    bool // likewise: the neighbor is sent fewer paths; 3.10 sends all
 }
 
 // Receiver is a gRPC stream of answers.
