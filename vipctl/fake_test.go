@@ -180,9 +180,6 @@ func (f *fake) ListVips(_ context.Context, r *vipdv1.ListVipsRequest) (*vipdv1.L
 		if !selected.matches(v) {
 			continue
 		}
-		if !r.GetFresh() {
-			v = stale(v)
-		}
 		all = append(all, v)
 	}
 	out := &vipdv1.ListVipsResponse{Total: uint32(len(all))}
@@ -194,7 +191,12 @@ func (f *fake) ListVips(_ context.Context, r *vipdv1.ListVipsRequest) (*vipdv1.L
 	if f.pageSize > 0 {
 		size = f.pageSize
 	}
-	out.Vips = all[i:min(len(all), i+size)]
+	out.Vips = slices.Clone(all[i:min(len(all), i+size)])
+	if !r.GetFresh() {
+		for j, v := range out.Vips {
+			out.Vips[j] = stale(v)
+		}
+	}
 	if i+size < len(all) {
 		out.NextPageToken = out.Vips[size-1].GetName()
 	}

@@ -57,15 +57,18 @@ type listening struct {
 	link *link
 }
 
-// ClientHandshake ends when the server has spoken, as a server of HTTP/2 does at
-// once (RFC 9113 §3.4). A client's certificate is refused only after its part of
-// the handshake (RFC 8446 §4.4.4), and who writes meanwhile gets a broken pipe in
-// place of the reason.
+// ClientHandshake of TLS ends when the server has spoken, as a server of HTTP/2
+// does at once (RFC 9113 §3.4). A client's certificate is refused only after its
+// part of the handshake (RFC 8446 §4.4.4), and who writes meanwhile gets a broken
+// pipe in place of the reason.
 func (c listening) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err != nil {
 		c.link.dialed(err)
 		return nil, nil, err
+	}
+	if info.AuthType() != "tls" {
+		return &heardConn{Conn: conn, link: c.link}, info, nil
 	}
 	heard := &heardConn{Conn: conn, link: c.link, first: make([]byte, 1)}
 	end := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -98,6 +101,17 @@ func (c *heardConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.link.listen()
+	}
+	if err != nil {
+		c.link.ended(err)
+	}
+	return n, err
+}
+
+func (c *heardConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
 	if err != nil {
 		c.link.ended(err)
 	}

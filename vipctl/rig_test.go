@@ -14,7 +14,7 @@ import (
 
 // A rig is a fake that is served on a socket.
 type rig struct {
-	*testing.T
+	testing.TB
 	fake   *fake
 	socket string
 	server *grpc.Server
@@ -22,7 +22,7 @@ type rig struct {
 }
 
 // socketPath is short: a socket's path has 107 bytes at most.
-func socketPath(t *testing.T) string {
+func socketPath(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "vipctl")
 	if err != nil {
@@ -32,9 +32,9 @@ func socketPath(t *testing.T) string {
 	return filepath.Join(dir, "vipd.sock")
 }
 
-func newRig(t *testing.T, f *fake) *rig {
+func newRig(t testing.TB, f *fake) *rig {
 	t.Helper()
-	r := &rig{T: t, fake: f, socket: socketPath(t)}
+	r := &rig{TB: t, fake: f, socket: socketPath(t)}
 	r.start()
 	t.Cleanup(r.stop)
 	return r

@@ -49,7 +49,7 @@ func nearest(word string, all []*vipdv1.Vip) []string {
 	for _, v := range all {
 		name := clean(v.GetName())
 		d := distance(strings.ToLower(word), strings.ToLower(name))
-		if strings.HasPrefix(name, word) {
+		if strings.HasPrefix(strings.ToLower(name), strings.ToLower(word)) {
 			d = 1 // however long: it was typed in part
 		}
 		if p := v.GetPrefix(); distance(word, p) <= 1 || distance(word, beforeSlash(p)) <= 1 {

@@ -47,7 +47,7 @@ func (s *sink) forget() {
 }
 
 // wait waits until all words were written, in this order.
-func (s *sink) wait(t *testing.T, words ...string) {
+func (s *sink) wait(t testing.TB, words ...string) {
 	t.Helper()
 	late := time.After(patience)
 	for {
@@ -76,7 +76,7 @@ func (s *sink) wait(t *testing.T, words ...string) {
 
 // A live is a vipctl that runs.
 type live struct {
-	*testing.T
+	testing.TB
 	stdout, stderr *sink
 	stop           func()
 	done           chan int
@@ -85,7 +85,7 @@ type live struct {
 // live starts a vipctl whose output is no terminal.
 func (r *rig) live(args ...string) *live {
 	r.Helper()
-	l := &live{T: r.T, stdout: newSink(), stderr: newSink()}
+	l := &live{TB: r.TB, stdout: newSink(), stderr: newSink()}
 	l.start(Process{Args: args, Env: r.env(), Stdin: strings.NewReader(""), Stdout: l.stdout, Stderr: l.stderr})
 	return l
 }
@@ -116,8 +116,8 @@ func (l *live) interrupt() {
 // onTerminal starts a vipctl on a terminal of 80 by 24.
 func (r *rig) onTerminal(env []string, args ...string) *live {
 	r.Helper()
-	master, slave := pty(r.T, 80, 24)
-	l := &live{T: r.T, stdout: newSink(), stderr: newSink()}
+	master, slave := pty(r.TB, 80, 24)
+	l := &live{TB: r.TB, stdout: newSink(), stderr: newSink()}
 	copied := make(chan struct{})
 	go func() { // ends when the last who has the terminal open closes it
 		defer close(copied)
@@ -138,7 +138,7 @@ func (r *rig) onTerminal(env []string, args ...string) *live {
 }
 
 // pty opens a terminal.
-func pty(t *testing.T, columns, rows uint16) (master, slave *os.File) {
+func pty(t testing.TB, columns, rows uint16) (master, slave *os.File) {
 	t.Helper()
 	give := func(what string, err error) {
 		t.Helper()
@@ -191,7 +191,7 @@ func TestColoursOnlyOnATerminal(t *testing.T) {
 		{"JSON on a terminal", true, nil, []string{"-o", "json"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &rig{T: t, fake: r.fake, socket: r.socket}
+			r := &rig{TB: t, fake: r.fake, socket: r.socket}
 			args := append([]string{"vips"}, tt.args...)
 			text := r.vipctl(args...).stdout
 			if tt.tty {

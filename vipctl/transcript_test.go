@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -20,7 +21,7 @@ func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func TestMain(m *testing.M) {
 	flag.Bool("update", false, "write the transcripts and the examples of docs/vipctl.md anew")
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // worlds are what a transcript may begin with, by the name behind its @.
