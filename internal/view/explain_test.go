@@ -112,6 +112,15 @@ func TestEveryCauseHasItsSentenceAndHint(t *testing.T) {
 		{"what a neighbor is sent is not known", func(s *scene) { s.sent = s.sent[1:] },
 			"announced | web is announced to 1 of 2 neighbors, and whether to the others is not known (10.0.0.253 (tor-1)): 1 of 2 backends healthy (minimum 1) | "},
 
+		{"neighbors that the VIP is not for are down", func(s *scene) {
+			s.lose(0)
+			s.neighbors[0].Families = []string{"ipv6"}
+		}, "announced | web is announced to 1 of 1 neighbors: 1 of 2 backends healthy (minimum 1) | "},
+		{"BFD would take neighbors away, and has not yet", func(s *scene) {
+			s.neighbors[0].Hold = &vipdv1.Hold{Disable: true}
+			s.neighbors[1].Hold = &vipdv1.Hold{Withhold: true}
+		}, "announced | web is announced to 2 of 2 neighbors: 1 of 2 backends healthy (minimum 1) | "},
+
 		{"draining", func(s *scene) { s.withdraw("draining", "draining by bob: kernel update") },
 			"drain | web is withdrawn: draining by bob: kernel update | `vipctl undrain` ends it"},
 		{"stopping", func(s *scene) {
@@ -138,6 +147,10 @@ func TestEveryCauseHasItsSentenceAndHint(t *testing.T) {
 			"undecided | web is undecided | wait: the first verdict on a backend takes its `rise` or `fall` probes"},
 		{"not enough healthy", func(s *scene) { s.withdraw("checks", "1 of 2 backends healthy (minimum 2)") },
 			"no_healthy_backend | web is withdrawn: 1 of 2 backends healthy (minimum 2); b: connection refused | see `vipctl backends` for the error of each"},
+		{"not enough healthy, beside one that is not counted", func(s *scene) {
+			s.withdraw("checks", "1 of 1 backends healthy (minimum 2)")
+			s.vip.Backends[1].Weight = 0
+		}, "no_healthy_backend | web is withdrawn: 1 of 1 backends healthy (minimum 2) | see `vipctl backends` for the error of each"},
 		{"withdrawn, and the speaker does not follow", func(s *scene) {
 			s.withdraw("checks", "0 of 0 backends healthy (minimum 1)")
 			s.vip.Backends, s.vip.Route = nil, &vipdv1.Route{Installed: true, Error: "timeout"}
@@ -191,6 +204,10 @@ func TestEveryCauseHasItsSentenceAndHint(t *testing.T) {
 		}, "neighbor_down | web is announced to 0 of 2 neighbors: 10.0.0.253 (tor-1): BGP session was never up (active), BFD down (and 1 more) | see `vipctl neighbors`, and the router's own view of the session"},
 		{"a neighbor is shut down", func(s *scene) { s.lose(1); s.neighbors[1].AdminDown = true },
 			"neighbor_down | web is announced to 1 of 2 neighbors: 10.0.0.254: shut down at the speaker, not by vipd: by hand, or for too many prefixes | `gobgp neighbor 10.0.0.254 enable`, if nobody wants it down"},
+		{"a neighbor of the embedded speaker is shut down", func(s *scene) {
+			s.lose(1)
+			s.neighbors[1].AdminDown, s.node.Speaker = true, &vipdv1.Speaker{Kind: "embedded", Connected: true}
+		}, "neighbor_down | web is announced to 1 of 2 neighbors: 10.0.0.254: shut down at the speaker, not by vipd: by hand, or for too many prefixes | see `vipctl neighbors`, and the router's own view of the session"},
 		{"a neighbor is shut down for BFD", func(s *scene) {
 			s.lose(0)
 			s.neighbors[0].AdminDown = true

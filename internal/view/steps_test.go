@@ -80,6 +80,7 @@ func TestTheRouteStepTellsWhatTheSpeakerShows(t *testing.T) {
 		want   string
 	}{
 		{"without attributes", func(s *scene) { s.vip.Route.Attributes = "" }, "  " + at + "has it as wanted"},
+		{"beside somebody else's", func(s *scene) { s.vip.Route.Foreign = true }, "! " + at + "has it as wanted: med 5; somebody else's route for it is there too, and attracts traffic whatever vipd decides"},
 		{"not yet", func(s *scene) { s.vip.Route = &vipdv1.Route{Wanted: true} }, "! " + at + "does not show the route yet"},
 		{"not asked yet", func(s *scene) { s.vip.Route = nil }, "! " + at + "does not show the route yet"},
 		{"otherwise", func(s *scene) { s.vip.Route = &vipdv1.Route{Wanted: true, Installed: true} }, "! " + at + "has a route of vipd, not yet as wanted"},

@@ -185,16 +185,19 @@ func TestSentToTellsOfEachNeighborInTheirOrder(t *testing.T) {
 		{Address: "10.0.0.2", Description: "tor-2", State: "established"},
 		{Address: "10.0.0.1", State: "idle"},
 		{Address: "fe80::1%eth0", State: "established"},
+		{Address: "10.0.0.3", State: "established", Hold: &vipdv1.Hold{Withhold: true}},
 	}
 	sent := []bgpclient.Sent{
 		{Neighbor: netip.MustParseAddr("10.0.0.2"), Filtered: true},
 		{Neighbor: netip.MustParseAddr("10.0.0.1"), Sent: true}, // of a session that is over
+		{Neighbor: netip.MustParseAddr("10.0.0.3"), Err: "the session carries no routes of this address family"},
 		{Neighbor: netip.MustParseAddr("10.0.0.9"), Sent: true},
 	}
 	want := []*vipdv1.Sent{
 		{Neighbor: "10.0.0.2", Description: "tor-2", Session: "established", Cause: "export_filter", Detail: "kept back by the export policy for this neighbor"},
 		{Neighbor: "10.0.0.1", Session: "idle", Cause: "neighbor_down", Detail: "BGP session was never up (idle)"},
 		{Neighbor: "fe80::1%eth0", Session: "established", Cause: "unknown", Detail: "not known: the speaker did not tell"},
+		{Neighbor: "10.0.0.3", Session: "established", Cause: "other", Detail: "the session carries no routes of this address family"},
 	}
 	got := SentTo(sent, neighbors)
 	if len(got) != len(want) {
