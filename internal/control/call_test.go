@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -294,24 +293,6 @@ func TestConnectionsAreBounded(t *testing.T) {
 	last := connect(grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err := ask(last); err != nil {
 		t.Errorf("after one was closed: %v", err)
-	}
-}
-
-// A client that says nothing costs a connection for a while.
-func TestSilenceInsteadOfAHandshakeEnds(t *testing.T) {
-	l := defaultLimits()
-	l.handshake = 50 * time.Millisecond
-	r := newTLSRig(t, Options{}, l)
-	c, err := net.Dial("tcp", r.target())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("got %v, want the end", err)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,17 +24,18 @@ type listener struct {
 	net.Listener
 	name     string // as in api.listen
 	identify func(*conn) (net.Conn, *caller, error)
-	open     *quota
+	limit    int
 	log      *zap.Logger
 	full     rate.Sometimes
+	// mu guards conns and what they are counted for: gRPC accepts and closes them
+	// in goroutines of its own.
+	mu    sync.Mutex
+	conns map[*conn]struct{}
 }
 
 // open opens what name says. Its error names the key api.listen and what to do.
 func (s *Server) open(name string) (*listener, error) {
-	l := &listener{
-		name: name, log: s.opts.Log, full: rate.Sometimes{Interval: 10 * time.Second},
-		open: newQuota(s.limits.connections, 0),
-	}
+	l := s.listener(name)
 	var err error
 	path, unix := strings.CutPrefix(name, "unix://")
 	switch {
@@ -52,6 +55,13 @@ func (s *Server) open(name string) (*listener, error) {
 		return nil, fmt.Errorf("api.listen: %s: %w", name, err)
 	}
 	return l, nil
+}
+
+func (s *Server) listener(name string) *listener {
+	return &listener{
+		name: name, limit: s.limits.connections, conns: map[*conn]struct{}{},
+		log: s.opts.Log, full: rate.Sometimes{Interval: 10 * time.Second},
+	}
 }
 
 func openTCP(name string, onlyLoopback bool) (net.Listener, error) {
@@ -78,14 +88,36 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.enter("") {
-			return &conn{Conn: c, listener: l}, nil
+		if made := l.add(c); made != nil {
+			return made, nil
 		}
 		// Closed, so that the client hears of it, rather than kept waiting.
 		c.Close()
 		l.full.Do(func() {
-			l.log.Warn("too many connections, new ones are closed", zap.String("listen", l.name), zap.Int("limit", l.open.all))
+			l.log.Warn("too many connections, new ones are closed", zap.String("listen", l.name), zap.Int("limit", l.limit))
 		})
+	}
+}
+
+// add returns nil when there are too many.
+func (l *listener) add(c net.Conn) *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.conns) >= l.limit {
+		return nil
+	}
+	made := &conn{Conn: c, listener: l}
+	l.conns[made] = struct{}{}
+	return made
+}
+
+// drop closes all connections.
+func (l *listener) drop() {
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, c := range all {
+		c.Close()
 	}
 }
 
@@ -93,9 +125,7 @@ func (l *listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn
 	listener *listener
-	counted  string // the caller it is counted for; empty: not yet
-	callers  *quota
-	closing  sync.Once
+	leave    func()       // uncounts it for its caller; nil: not counted
 	pending  atomic.Int64 // about how many bytes of answers the client has not taken
 }
 
@@ -117,13 +147,28 @@ func (c *conn) add(n int64) int64 {
 }
 
 func (c *conn) Close() error {
-	c.closing.Do(func() {
-		c.listener.open.leave("")
-		if c.counted != "" {
-			c.callers.leave(c.counted)
-		}
-	})
+	l := c.listener
+	l.mu.Lock()
+	delete(l.conns, c)
+	leave := c.leave
+	c.leave = nil
+	l.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
 	return c.Conn.Close()
+}
+
+// count has c counted for key in q until it is closed.
+func (c *conn) count(q *quota, key string) bool {
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, open := l.conns[c]; !open || !q.enter(key) {
+		return false
+	}
+	c.leave = func() { q.leave(key) }
+	return true
 }
 
 // identity is gRPC's way to ask who connected.
@@ -136,7 +181,7 @@ func (i identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo,
 		return nil, nil, fmt.Errorf("%T is of no listener of vipd", raw)
 	}
 	secured, who, err := c.listener.identify(c)
-	if err == nil && !i.s.callers.enter(who.key) {
+	if err == nil && !c.count(i.s.callers, who.key) {
 		err = fmt.Errorf("%s has %d connections already", who.actor, i.s.limits.callerConnections)
 	}
 	if err != nil {
@@ -146,7 +191,7 @@ func (i identity) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo,
 		})
 		return nil, nil, err
 	}
-	c.callers, c.counted, who.conn = i.s.callers, who.key, c
+	who.conn = c
 	return secured, who, nil
 }
 

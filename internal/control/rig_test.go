@@ -162,10 +162,10 @@ func (r *rig) run(t testing.TB) (stop func()) {
 func (r *rig) inMemory(t testing.TB, who func() *caller) func(...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	ln := bufconn.Listen(64 << 10)
-	r.listeners = append(r.listeners, &listener{
-		Listener: ln, name: "memory", log: r.opts.Log, open: newQuota(r.limits.connections, 0),
-		identify: func(c *conn) (net.Conn, *caller, error) { return c, who(), nil },
-	})
+	l := r.listener("memory")
+	l.Listener = ln
+	l.identify = func(c *conn) (net.Conn, *caller, error) { return c, who(), nil }
+	r.listeners = append(r.listeners, l)
 	r.run(t)
 	return func(more ...grpc.DialOption) *grpc.ClientConn {
 		more = append(more, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return ln.DialContext(ctx) }))

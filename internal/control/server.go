@@ -98,6 +98,12 @@ func (s *Server) Listen() error {
 	return nil
 }
 
+func (s *Server) drop() {
+	for _, l := range s.listeners {
+		l.drop()
+	}
+}
+
 func (s *Server) close() {
 	for _, l := range s.listeners {
 		l.Close()
@@ -154,7 +160,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	close(s.stopping) // ends the streams
 	alive.Shutdown()
-	hard := time.AfterFunc(s.limits.stop, server.Stop)
+	// gRPC's own hard stop would wait for those who were slow to say who they are.
+	hard := time.AfterFunc(s.limits.stop, s.drop)
 	server.GracefulStop()
 	hard.Stop()
 	for range waiting {
@@ -175,7 +182,6 @@ func (s *Server) server(alive *health.Server) *grpc.Server {
 		grpc.MaxConcurrentStreams(s.limits.streams),
 		grpc.MaxHeaderListSize(headers),
 		grpc.ConnectionTimeout(s.limits.handshake),
-		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: s.limits.idle, Time: s.limits.ping, Timeout: s.limits.pong,
 		}),
