@@ -13,15 +13,22 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build generate demo test deps lint generated fmt vet staticcheck race lab soak bench bench-bfd bench-go fuzz clean
+.PHONY: help build man generate demo test deps lint generated fmt vet staticcheck race lab soak bench bench-bfd bench-go fuzz clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-build: ## bin/vipd, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vipd ./cmd/vipd
+build: ## bin/vipd and bin/vipctl, static binaries
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/vipd ./cmd/vipctl
+
+man: build ## vipctl's manual page and shell completions, into bin/share as packages have them
+	@mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/site-functions bin/share/fish/vendor_completions.d
+	bin/vipctl man > bin/share/man/man1/vipctl.1
+	bin/vipctl completion bash > bin/share/bash-completion/completions/vipctl
+	bin/vipctl completion zsh > bin/share/zsh/site-functions/_vipctl
+	bin/vipctl completion fish > bin/share/fish/vendor_completions.d/vipctl.fish
 
 generate: ## the Go code of the control API, from api/vipd/v1/vipd.proto
 	@scripts/generate.sh
