@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 // worlds are what a transcript may begin with, by the name behind its @.
 func worlds() map[string]func(r *rig) {
 	return map[string]func(r *rig){
+		"as ever": func(*rig) {},
 		"all is well": func(r *rig) {
 			r.fake.vips, r.fake.neighbors, r.fake.sessions = []*vipdv1.Vip{webVIP()}, r.fake.neighbors[1:], r.fake.sessions[1:2]
 			r.fake.node.Uplinks = &vipdv1.Uplinks{Alive: 1, Total: 1}
@@ -129,25 +130,49 @@ func replay(t *testing.T, text string) string {
 			b.WriteString(line + "\n")
 		case strings.HasPrefix(line, "@ "):
 			b.WriteString(line + "\n")
-			r = newRig(t, small())
-			alter := worlds()[strings.TrimPrefix(line, "@ ")]
-			if alter == nil && line != "@ as ever" {
-				t.Fatalf("no world is called %q", line)
-			}
-			if alter != nil {
-				alter(r)
-			}
+			r = newWorld(t, strings.TrimPrefix(line, "@ "))
 		case strings.HasPrefix(line, "$ "):
-			b.WriteString(line + "\n" + r.command(strings.TrimPrefix(line, "$ ")))
+			got := r.command(strings.TrimPrefix(line, "$ "))
+			b.WriteString(line + "\n" + got.stdout)
+			for l := range strings.Lines(got.stderr) {
+				b.WriteString("! " + l)
+			}
+			if got.code != exitDone {
+				fmt.Fprintf(&b, "= %d\n", got.code)
+			}
 		}
 	}
 	return b.String()
 }
 
-// command runs a command line as a shell would, and returns what it prints.
-func (r *rig) command(line string) string {
+func newWorld(t *testing.T, name string) *rig {
+	t.Helper()
+	r := newRig(t, small())
+	alter, ok := worlds()[name]
+	if !ok {
+		t.Fatalf("no world is called %q", name)
+	}
+	alter(r)
+	return r
+}
+
+// command runs a command line as a shell would.
+func (r *rig) command(line string) outcome {
 	r.Helper()
-	p := Process{Env: r.env()}
+	p, done := r.process(line)
+	defer done()
+	got := call(r.Context(), p)
+	return outcome{r.same(got.stdout), r.same(got.stderr), got.code}
+}
+
+// same takes out what differs between runs.
+func (r *rig) same(text string) string {
+	return strings.NewReplacer(r.socket, "/run/vipd/vipd.sock", runtime.Version(), "go1.26").Replace(text)
+}
+
+func (r *rig) process(line string) (p Process, done func()) {
+	r.Helper()
+	p, done = Process{Env: r.env()}, func() {}
 	words := shellWords(line)
 	for len(words) > 0 && strings.Contains(words[0], "=") {
 		p.Env, words = append(p.Env, words[0]), words[1:]
@@ -161,19 +186,9 @@ func (r *rig) command(line string) string {
 		if err != nil {
 			r.Fatal(err)
 		}
-		defer f.Close()
-		p.Args, p.Stdin = words[1:n-2], f
+		p.Args, p.Stdin, done = words[1:n-2], f, func() { _ = f.Close() }
 	}
-	got := call(r.Context(), p)
-	var b strings.Builder
-	b.WriteString(got.stdout)
-	for l := range strings.Lines(got.stderr) {
-		b.WriteString("! " + l)
-	}
-	if got.code != 0 {
-		fmt.Fprintf(&b, "= %d\n", got.code)
-	}
-	return strings.NewReplacer(r.socket, "/run/vipd/vipd.sock", runtime.Version(), "go1.26").Replace(b.String())
+	return p, done
 }
 
 // shellWords splits a line at blanks outside of quotes.
