@@ -64,6 +64,21 @@ func (f *FRR) BFD() ([]BFDSession, error) {
 	return all, nil
 }
 
+// BFDFrom returns an error unless bfdd has a session from one of its own
+// addresses that is up, or down.
+func (f *FRR) BFDFrom(local netip.Addr, status string) error {
+	var peers []struct{ Local, Status string }
+	if err := f.Show(&peers, "show bfd peers"); err != nil {
+		return err
+	}
+	for _, p := range peers {
+		if p.Local == local.String() && p.Status == status {
+			return nil
+		}
+	}
+	return fmt.Errorf("no session from %s is %s among %v", local, status, peers)
+}
+
 // BFDFalls counts how often bfdd's sessions left Up, since each was made.
 func (f *FRR) BFDFalls() (falls int, err error) {
 	var counters []struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -137,6 +138,30 @@ func (f *FRR) Paths(p netip.Prefix) ([]Path, error) {
 	}
 	slices.SortFunc(paths, func(a, b Path) int { return a.Peer.Compare(b.Peer) })
 	return paths, nil
+}
+
+// Prefixes are all to which the router has a path by BGP, sorted.
+func (f *FRR) Prefixes() (all []netip.Prefix, err error) {
+	for _, family := range []string{"ipv4", "ipv6"} {
+		var table struct {
+			Routes map[netip.Prefix]json.RawMessage
+		}
+		if err := f.Show(&table, "show bgp "+family+" unicast"); err != nil {
+			return nil, err
+		}
+		all = slices.AppendSeq(all, maps.Keys(table.Routes))
+	}
+	slices.SortFunc(all, netip.Prefix.Compare)
+	return all, nil
+}
+
+// Updates counts the UPDATEs that a peer has sent to the router.
+func (f *FRR) Updates(peer netip.Addr) (int, error) {
+	var peers map[string]struct {
+		MessageStats struct{ UpdatesRecv int }
+	}
+	err := f.Show(&peers, "show bgp neighbors "+peer.String())
+	return peers[peer.String()].MessageStats.UpdatesRecv, err
 }
 
 // Established returns an error that names the peers without a session.

@@ -18,11 +18,12 @@ import (
 	"time"
 )
 
-// binary names the variable that says which vipd is tested.
+// binary names the variable that says which vipd is tested; its vipctl lies
+// beside it.
 const binary = "VIPD_LAB_BINARY"
 
-// Main is a test program's main: it builds vipd once, unless one is given, and
-// runs the tests.
+// Main is a test program's main: it builds vipd and vipctl once, unless they are
+// given, and runs the tests.
 func Main(m *testing.M) int {
 	if os.Getenv("VIPD_LAB") != "1" || os.Getenv(binary) != "" {
 		return m.Run()
@@ -33,9 +34,10 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir, "github.com/fiberlb/vipd/cmd/vipd")
+	build := exec.Command("go", "build", "-o", dir, "github.com/fiberlb/vipd/cmd/vipd", "github.com/fiberlb/vipd/cmd/vipctl")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := errors.Join(build.Run(), os.Setenv(binary, filepath.Join(dir, "vipd"))); err != nil {
+	// Any user of a host may run them.
+	if err := errors.Join(build.Run(), os.Chmod(dir, 0o755), os.Setenv(binary, filepath.Join(dir, "vipd"))); err != nil {
 		fmt.Fprintln(os.Stderr, "lab: build vipd:", err)
 		return 1
 	}
@@ -49,12 +51,29 @@ type Vipd struct {
 	config string // path
 }
 
-// Vipd starts vipd with a configuration in YAML.
-func (h *Host) Vipd(config string) *Vipd {
+// Vipd starts vipd with a configuration in YAML, and perhaps more arguments.
+func (h *Host) Vipd(config string, more ...string) *Vipd {
 	h.lab.Helper()
 	path := h.write("vipd.yaml", config)
 	socket := filepath.Join(filepath.Dir(path), "vipd.sock")
-	return &Vipd{Process: h.Start("vipd", os.Getenv(binary), "run", "--config", path, "--set", "api.listen=unix://"+socket), config: path, Socket: socket}
+	args := append([]string{"run", "--config", path, "--set", "api.listen=unix://" + socket}, more...)
+	return &Vipd{Process: h.Start("vipd", os.Getenv(binary), args...), config: path, Socket: socket}
+}
+
+// AgainWith starts an ended vipd anew, in this life with more arguments.
+func (v *Vipd) AgainWith(more ...string) {
+	v.host.lab.Helper()
+	usual := v.args
+	v.args = slices.Concat(usual, more)
+	v.Again()
+	v.args = usual
+}
+
+// Refused runs one more vipd, with the same configuration and perhaps more
+// arguments, that is to end by itself.
+func (v *Vipd) Refused(more ...string) Said {
+	v.host.lab.Helper()
+	return v.host.say(v.host.command(v.name, slices.Concat(v.args, more)...))
 }
 
 // Configure writes another configuration, which a reload or a start takes.

@@ -1,0 +1,87 @@
+package operatorlab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
+	"github.com/fiberlb/vipd/internal/lab"
+)
+
+// A stage is a rack with one node, whose vipd gives gobgpd the router as a
+// neighbor, and watches it by BFD. It keeps what it is told.
+type stage struct {
+	*lab.Rack
+	n1  *lab.Node
+	frr *lab.FRR
+}
+
+func newStage(l *lab.Lab, o lab.RackOptions) *stage {
+	l.Helper()
+	o.Nodes, o.BFD = 1, lab.Timers{Interval: 200 * time.Millisecond, Mult: 5}
+	rack := lab.NewRack(l, o)
+	s := &stage{rack, rack.Nodes[0], rack.Router.(*lab.FRR)}
+	s.agree("both VIPs are announced", "web4", "web6")
+	return s
+}
+
+// agree waits until exactly these VIPs are advertised, by vipctl and by the
+// router, and every number of vipctl's fits.
+func (s *stage) agree(what string, vips ...string) {
+	s.Helper()
+	s.Within(soon, what, func() error { return s.agreed(vips) })
+}
+
+func (s *stage) agreed(vips []string) error {
+	var want []netip.Prefix
+	var names []string
+	list := tells(s, s.n1.Vipd, &vipdv1.ListVipsResponse{}, "vips")
+	for _, v := range list.GetVips() {
+		if !v.GetRoute().GetConfirmed() || v.GetRoute().GetInstalled() != (v.GetState() == "advertised") {
+			return fmt.Errorf("%s is %s, but the speaker does not show that: %v", v.GetName(), v.GetState(), v.GetRoute())
+		}
+		if v.GetState() == "advertised" {
+			names, want = append(names, v.GetName()), append(want, netip.MustParsePrefix(v.GetPrefix()))
+		}
+	}
+	slices.Sort(vips)
+	if !slices.Equal(names, vips) {
+		return fmt.Errorf("vipctl tells that %v are advertised, not %v", names, vips)
+	}
+	slices.SortFunc(want, netip.Prefix.Compare)
+	got, err := s.frr.Prefixes()
+	if err != nil || !slices.Equal(got, want) {
+		return fmt.Errorf("the router has %v, not %v (%w)", got, want, err)
+	}
+	status := tells(s, s.n1.Vipd, &vipdv1.Status{}, "status")
+	counts, speaker := status.GetCounts(), status.GetNode().GetSpeaker()
+	if n := uint32(len(want)); counts.GetAdvertised() != n || speaker.GetRoutesInstalled() != n || speaker.GetRoutesWanted() != n {
+		return fmt.Errorf("the status counts %v and %v, not %d", counts, speaker, n)
+	}
+	return nil
+}
+
+// explained waits until vipctl explain tells a cause of a VIP, and with each of
+// these words in its text.
+func (s *stage) explained(vip, cause string, words ...string) lab.Said {
+	s.Helper()
+	s.Within(soon, vip+" is explained by "+cause, func() error {
+		if e := tells(s, s.n1.Vipd, &vipdv1.Explanation{}, "explain", vip); e.GetCause() != cause {
+			return errors.New(e.GetCause() + ": " + e.GetSummary())
+		}
+		return nil
+	})
+	said := does(s, s.n1.Vipd, "explain", vip)
+	says(s, said, done, words...)
+	return said
+}
+
+// heard waits until the network has heard exactly so much from the node since a
+// time.
+func (s *stage) heard(since time.Time, announced, withdrawn int) {
+	s.Helper()
+	s.Within(soon, "the network hears what changed", func() error { return s.Heard(s.n1, since, announced, withdrawn) })
+}
