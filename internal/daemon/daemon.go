@@ -114,10 +114,10 @@ func Run(ctx context.Context, o Options) error {
 // turned is what an operator would tell a colleague about a backend.
 func (d *daemon) turned(vip, backend string, to healthloop.Health, why error) {
 	fields := []zap.Field{zap.String("vip", vip), zap.String("backend", backend)}
-	e := &vipdv1.Event{Kind: kindBackend, Subject: vip, To: to.String(), Inputs: map[string]string{"backend": backend}}
+	e := &vipdv1.Event{Kind: kindBackend, Subject: vip, To: to.String(), Reason: "backend " + backend, Inputs: map[string]string{"backend": backend}}
 	if why != nil {
 		fields = append(fields, zap.NamedError("reason", why))
-		e.Reason = why.Error()
+		e.Reason += ": " + why.Error()
 	}
 	d.note(e)
 	d.Log.Info("backend "+to.String(), fields...)

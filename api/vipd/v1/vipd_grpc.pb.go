@@ -89,7 +89,8 @@ type VipServiceClient interface {
 	AddBfdSession(ctx context.Context, in *AddBfdSessionRequest, opts ...grpc.CallOption) (*BfdSession, error)
 	RemoveBfdSession(ctx context.Context, in *RemoveBfdSessionRequest, opts ...grpc.CallOption) (*RemoveBfdSessionResponse, error)
 	// Reload reads the configuration anew, as SIGHUP does. A bad one changes
-	// nothing and is FAILED_PRECONDITION with every problem in its text.
+	// nothing and is FAILED_PRECONDITION with the problems in its text, as many as
+	// an error can hold; CheckConfig tells all.
 	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
 	// CheckConfig tells what this vipd would make of a configuration file.
 	CheckConfig(ctx context.Context, in *CheckConfigRequest, opts ...grpc.CallOption) (*CheckConfigResponse, error)
@@ -337,7 +338,8 @@ type VipServiceServer interface {
 	AddBfdSession(context.Context, *AddBfdSessionRequest) (*BfdSession, error)
 	RemoveBfdSession(context.Context, *RemoveBfdSessionRequest) (*RemoveBfdSessionResponse, error)
 	// Reload reads the configuration anew, as SIGHUP does. A bad one changes
-	// nothing and is FAILED_PRECONDITION with every problem in its text.
+	// nothing and is FAILED_PRECONDITION with the problems in its text, as many as
+	// an error can hold; CheckConfig tells all.
 	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
 	// CheckConfig tells what this vipd would make of a configuration file.
 	CheckConfig(context.Context, *CheckConfigRequest) (*CheckConfigResponse, error)
