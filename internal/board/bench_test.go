@@ -144,7 +144,7 @@ func BenchmarkSnapshotOf10000(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := board.Read(Cursor{}, false)
-		for more := (<-chan struct{})(nil); more == nil; {
+		for more := (chan struct{})(nil); more == nil; {
 			_, more = r.next(1)
 		}
 	}

@@ -72,15 +72,16 @@ func (r *Reader) Next(ctx context.Context, limit int) ([]*vipdv1.WatchResponse, 
 			return next, nil
 		}
 		select {
-		case <-more:
+		case token := <-more:
+			more <- token // for the next who waits
 		case <-ctx.Done():
 		}
 	}
 }
 
-// next is Next without waiting: if there is nothing, more is closed when there
+// next is Next without waiting: if there is nothing, more has a token when there
 // is.
-func (r *Reader) next(limit int) (next []*vipdv1.WatchResponse, more <-chan struct{}) {
+func (r *Reader) next(limit int) (next []*vipdv1.WatchResponse, more chan struct{}) {
 	if r.snapshot != nil {
 		return r.part(), nil
 	}

@@ -315,3 +315,34 @@ func TestNextOfAnEndedContextReturnsItsError(t *testing.T) {
 		t.Errorf("%v, %v", next, err)
 	}
 }
+
+func TestOnePutWakesAllWhoWaitAndNobodyTakesItFromAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := small(64, 16)
+		ctx, leave := context.WithCancel(t.Context())
+		woken := make(chan error, 10)
+		for i := range 10 {
+			mine := t.Context()
+			if i%2 == 0 {
+				mine = ctx
+			}
+			go func() {
+				_, err := b.Read(Cursor{}, true).Next(mine, 1)
+				woken <- err
+			}()
+		}
+		synctest.Wait()
+		leave() // at the same instant
+		b.Note(&vipdv1.Event{Subject: "web"})
+		synctest.Wait()
+		stayed := 0
+		for range len(woken) {
+			if <-woken == nil {
+				stayed++
+			}
+		}
+		if stayed < 5 {
+			t.Errorf("%d were woken by an event, want the 5 who stayed", stayed)
+		}
+	})
+}

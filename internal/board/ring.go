@@ -15,8 +15,9 @@ type ring struct {
 	bytes   int // about what those that are kept take
 	most    int // of bytes
 	dropped uint64
-	// wake is closed by the next add; nil while nobody waits, so that an add
-	// without readers costs nothing.
+	// wake gets one token by the next add, and whoever takes it puts it back for
+	// the next who waits: so an add costs the same however many there are. Nil
+	// while nobody waits.
 	wake chan struct{}
 }
 
@@ -34,7 +35,7 @@ func (r *ring) add(w *vipdv1.WatchResponse) {
 	r.kept++
 	r.bytes += footprint(w)
 	if r.wake != nil {
-		close(r.wake)
+		r.wake <- struct{}{} // there is room: it is used once
 		r.wake = nil
 	}
 }
@@ -61,10 +62,10 @@ func (r *ring) after(sequence uint64, limit int) []*vipdv1.WatchResponse {
 	return out
 }
 
-// wait is closed when something is added.
-func (r *ring) wait() <-chan struct{} {
+// wait is a channel with a token once something is added.
+func (r *ring) wait() chan struct{} {
 	if r.wake == nil {
-		r.wake = make(chan struct{})
+		r.wake = make(chan struct{}, 1)
 	}
 	return r.wake
 }
