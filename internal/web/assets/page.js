@@ -107,7 +107,7 @@
 
   // go shows another view: its address is the page's from now on.
   function go(address, keep) {
-    if (keep) history.replaceState(null, "", address);
+    if (keep || new URL(address, location).search === location.search) history.replaceState(null, "", address);
     else history.pushState(null, "", address);
     refresh();
   }
@@ -129,7 +129,7 @@
       mine.addEventListener("change", () => { if (fetching) again = true; else soon(); });
       mine.addEventListener("open", say);
       mine.addEventListener("error", () => {
-        say();
+        soon();
         // A lost connection it renews by itself, a refusal it takes for an answer.
         if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (mine === stream) watch(); }, 30000);
       });
