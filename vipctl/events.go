@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -56,7 +57,8 @@ type events struct {
 	limit         uint32
 	grid          grid
 
-	instance string // of the daemon that last belongs to
+	began    bool   // instance is known
+	instance string // of the daemon that last belongs to; a former version names none
 	last     uint64 // nothing up to it is written again
 }
 
@@ -104,7 +106,7 @@ func (e *events) follow(ctx context.Context) error {
 		}
 		s.request.Instance, s.request.AfterSequence = e.instance, e.last
 		if e.instance == "" {
-			s.request.AfterSequence = 0 // a daemon that names no instance knows no cursor
+			s.request.AfterSequence = 0 // a sequence means nothing without
 		}
 		return nil
 	}
@@ -127,9 +129,8 @@ const mostEvents = 10000
 // catchUp writes what happened after what was written last.
 func (e *events) catchUp(ctx context.Context, opts ...grpc.CallOption) error {
 	r, err := e.api.ListEvents(ctx, e.request(), opts...)
-	if err == nil && e.instance != "" && r.GetInstance() != e.instance {
-		// Another life of the daemon, which counts anew.
-		e.last = 0
+	if err == nil && e.began && (r.GetInstance() != e.instance || r.GetSequence() < e.last) {
+		e.last = 0 // another life of the daemon, which counts anew
 		r, err = e.api.ListEvents(ctx, e.request(), opts...)
 	}
 	if err != nil {
@@ -138,7 +139,7 @@ func (e *events) catchUp(ctx context.Context, opts ...grpc.CallOption) error {
 	if r.GetMissed() && e.last > 0 {
 		e.app.note("some events were missed: vipd does not keep them any more")
 	}
-	e.instance, e.last, e.limit = r.GetInstance(), r.GetSequence(), mostEvents
+	e.began, e.instance, e.last, e.limit = true, r.GetInstance(), r.GetSequence(), mostEvents
 	return e.write(r.GetEvents()...)
 }
 
@@ -171,11 +172,19 @@ func eventColumns() []column {
 
 func eventRow(p *page, e *vipdv1.Event) []cell {
 	reason := e.GetReason()
-	if e.GetBy() != "" && !p.wide {
-		reason += " (by " + e.GetBy() + ")"
+	if !p.wide {
+		reason = strings.Join(filled(reason, by(e)), " ")
 	}
 	return []cell{in(plain, strconv.FormatUint(e.GetSequence(), 10)), in(plain, p.clock(e.GetAt())), in(plain, e.GetKind()),
 		in(plain, e.GetSubject()), in(eventTone(e.GetTo()), change(p, e)), in(plain, e.GetBy()), in(plain, reason)}
+}
+
+// by tells who did it, where somebody did.
+func by(e *vipdv1.Event) string {
+	if e.GetBy() == "" {
+		return ""
+	}
+	return "(by " + e.GetBy() + ")"
 }
 
 func change(p *page, e *vipdv1.Event) string {

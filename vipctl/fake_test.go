@@ -46,6 +46,7 @@ type fake struct {
 	asked     []proto.Message
 	progress  []*vipdv1.DrainProgress // what Drain tells
 	unseen    bool                    // the speaker shows nothing
+	nameless  bool                    // ListEvents names no instance, as it once did
 }
 
 func newFake(instance string) *fake {
@@ -237,6 +238,9 @@ func (f *fake) ListEvents(_ context.Context, r *vipdv1.ListEventsRequest) (*vipd
 			out.Events = append(out.Events, e)
 		}
 	}
+	if f.nameless {
+		out.Instance = ""
+	}
 	limit := int(r.GetLimit())
 	if limit == 0 {
 		limit = 100
@@ -363,13 +367,13 @@ func (f *fake) SetOverride(_ context.Context, r *vipdv1.SetOverrideRequest) (*vi
 		v.Override = nil
 		decide(v)
 	default:
-		v.Override = &vipdv1.Override{Word: word, By: "root", Reason: r.GetReason(), Since: ago(0)}
+		v.Override = &vipdv1.Override{Word: word, By: "uid 0 (root)", Reason: r.GetReason(), Since: ago(0)}
 		if r.GetTtl() != nil {
 			v.Override.Until = ago(-r.GetTtl().AsDuration())
 		}
 		v.State = map[string]string{"advertise": "advertised", "withdraw": "withdrawn"}[word]
 		v.Rule = "override_" + word
-		v.Reason = v.State + ": override by root"
+		v.Reason = v.State + ": override by uid 0 (root)"
 		if r.GetReason() != "" {
 			v.Reason += ": " + r.GetReason()
 		}

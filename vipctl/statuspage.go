@@ -260,8 +260,5 @@ func happened(p *page, e *vipdv1.Event) string {
 	if !strings.HasPrefix(text, e.GetTo()) {
 		text = strings.Join(filled(change(p, e), text), ": ")
 	}
-	if e.GetBy() != "" {
-		text += " (by " + e.GetBy() + ")"
-	}
-	return text
+	return strings.Join(filled(text, by(e)), " ")
 }

@@ -38,7 +38,7 @@ func worlds() map[string]func(r *rig) {
 		},
 		"vipd is away": func(r *rig) { r.stop() },
 		"vipd is draining": func(r *rig) {
-			r.fake.node.Drain = &vipdv1.Drain{Phase: "withdrawn", By: "root", Reason: "kernel update", Since: ago(time.Minute), Until: ago(-time.Hour), Connections: 35, Measured: "sockets"}
+			r.fake.node.Drain = &vipdv1.Drain{Phase: "withdrawn", By: "uid 0 (root)", Reason: "kernel update", Since: ago(time.Minute), Until: ago(-time.Hour), Connections: 35, Measured: "sockets"}
 			r.fake.node.Problems = []string{"the state can't be saved: no space left on device"}
 			r.fake.node.LastReload = &vipdv1.Reload{At: ago(time.Minute), Error: "vipd.yaml:3:1: vips: is missing"}
 		},

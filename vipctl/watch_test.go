@@ -224,7 +224,7 @@ func (f *fake) happen(kind, subject, reason string) {
 func TestFollowedEventsLoseNothing(t *testing.T) {
 	r := newRig(t, small())
 	l := r.live("events", "-f", "-n", "2")
-	l.stdout.wait(t, "TIME ", "dns ", "api ", "bad deploy (by alice)\n")
+	l.stdout.wait(t, "TIME ", "dns ", "api ", "bad deploy (by uid 1000 (alice))\n")
 	if strings.Contains(l.stdout.String(), "definition") {
 		t.Error("more than the last 2")
 	}
@@ -251,6 +251,25 @@ func TestFollowedEventsLoseNothing(t *testing.T) {
 		}
 	}
 	l.interrupt()
+}
+
+// A vipd that does not name its instance is known to be another one by what it
+// counts.
+func TestFollowedEventsOfAFormerVersion(t *testing.T) {
+	f := small()
+	f.nameless = true
+	r := newRig(t, f)
+	l := r.live("events", "-f")
+	l.stdout.wait(t, "bad deploy")
+	f = second()
+	f.nameless = true
+	r.restart(f)
+	l.stderr.wait(t, "connected again\n")
+	l.stdout.wait(t, "after the restart\n")
+	l.interrupt()
+	if strings.Contains(l.stderr.String(), "missed") {
+		t.Error(l.stderr)
+	}
 }
 
 func TestFollowedEventsSayWhatIsMissed(t *testing.T) {

@@ -1,6 +1,7 @@
 package vipctl
 
 import (
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -45,19 +46,20 @@ func small() *fake {
 			RemoteState: "up", Sent: 3600, Received: 3600, Changes: 1, Owner: "api"},
 	}
 	f.events = []*vipdv1.Event{
-		{Sequence: 31, At: ago(26 * time.Hour), Kind: "definition", Subject: "api", To: "added", Reason: "192.0.2.12/32", By: "fiberlb"},
+		{Sequence: 31, At: ago(26 * time.Hour), Kind: "definition", Subject: "api", To: "defined", Reason: "prefix 192.0.2.12/32, owner fiberlb, version 3", By: "CN=fiberlb"},
 		{Sequence: 38, At: ago(12 * time.Minute), Kind: "bfd", Subject: "10.0.0.253@eth1", From: "up", To: "down", Reason: "Control Detection Time Expired"},
 		{Sequence: 39, At: ago(12 * time.Minute), Kind: "neighbor", Subject: "10.0.0.253", From: "established", To: "idle", Reason: "disabled: BFD: Control Detection Time Expired"},
-		{Sequence: 44, At: ago(4*time.Minute + 14*time.Second), Kind: "backend", Subject: "dns/10.1.0.21:53", From: "up", To: "down", Reason: "connection refused"},
+		{Sequence: 44, At: ago(4*time.Minute + 14*time.Second), Kind: "backend", Subject: "dns", From: "up", To: "down",
+			Reason: "connect 10.1.0.21:53: connection refused", Inputs: map[string]string{"backend": "10.1.0.21:53"}},
 		{Sequence: 45, At: ago(4*time.Minute + 12*time.Second), Kind: "vip", Subject: "dns", From: "advertised", To: "withdrawn",
 			Reason: "withdrawn: 0 of 2 backends healthy (minimum 1)", Inputs: map[string]string{"rule": "checks", "tally": "0 of 2"}},
-		{Sequence: 48, At: ago(2 * time.Minute), Kind: "override", Subject: "api", From: "auto", To: "withdraw", Reason: "bad deploy", By: "alice"},
+		{Sequence: 48, At: ago(2 * time.Minute), Kind: "override", Subject: "api", From: "auto", To: "withdraw", Reason: "bad deploy", By: "uid 1000 (alice)"},
 	}
 	f.sequence = 48
 	f.progress = []*vipdv1.DrainProgress{
-		{Drain: &vipdv1.Drain{Phase: "withdrawing", By: "root", Since: ago(0), Connections: 35, Measured: "sockets"}, RoutesLeft: 2},
-		{Drain: &vipdv1.Drain{Phase: "withdrawn", By: "root", Since: ago(0), Connections: 35, Measured: "sockets"}},
-		{Drain: &vipdv1.Drain{Phase: "drained", By: "root", Since: ago(0), Measured: "sockets"}, Done: true, Outcome: "confirmed"},
+		{Drain: &vipdv1.Drain{Phase: "withdrawing", By: "uid 0 (root)", Since: ago(0), Connections: 35, Measured: "sockets"}, RoutesLeft: 2},
+		{Drain: &vipdv1.Drain{Phase: "withdrawn", By: "uid 0 (root)", Since: ago(0), Connections: 35, Measured: "sockets"}},
+		{Drain: &vipdv1.Drain{Phase: "drained", By: "uid 0 (root)", Since: ago(0), Measured: "sockets"}, Done: true, Outcome: "confirmed"},
 	}
 	return f
 }
@@ -86,7 +88,7 @@ func dnsVIP() *vipdv1.Vip {
 		Since: ago(4*time.Minute + 12*time.Second), Tally: &vipdv1.Tally{Total: 2, TotalWeight: 2}, MinHealthy: "1",
 		Route: &vipdv1.Route{Confirmed: true},
 		Backends: []*vipdv1.Backend{
-			{Name: "10.1.0.21:53", Address: "10.1.0.21:53", Weight: 1, Kind: "tcp", Health: "down", Since: ago(4*time.Minute + 14*time.Second), Failure: "refused", Error: "connection refused", Failures: 260},
+			{Name: "10.1.0.21:53", Address: "10.1.0.21:53", Weight: 1, Kind: "tcp", Health: "down", Since: ago(4*time.Minute + 14*time.Second), Failure: "refused", Error: "connect 10.1.0.21:53: connection refused", Failures: 260},
 			{Name: "10.1.0.22:53", Address: "10.1.0.22:53", Weight: 1, Kind: "tcp", Health: "down", Since: ago(2 * time.Hour), Failure: "timeout", Error: "no answer within 500ms", Failures: 7203},
 		},
 	}
@@ -95,9 +97,9 @@ func dnsVIP() *vipdv1.Vip {
 func apiVIP() *vipdv1.Vip {
 	return &vipdv1.Vip{
 		Name: "api", Prefix: "192.0.2.12/32", Owner: "fiberlb", Version: 3, State: "withdrawn", Rule: "override_withdraw",
-		Reason: "withdrawn: override by alice: bad deploy (until 2026-03-01T12:28:00Z)",
+		Reason: "withdrawn: override by uid 1000 (alice): bad deploy (until 2026-03-01T12:28:00Z)",
 		Since:  ago(2 * time.Minute), Tally: &vipdv1.Tally{Healthy: 1, Total: 1, HealthyWeight: 1, TotalWeight: 1}, MinHealthy: "50%",
-		Override: &vipdv1.Override{Word: "withdraw", By: "alice", Reason: "bad deploy", Since: ago(2 * time.Minute), Until: ago(-28 * time.Minute)},
+		Override: &vipdv1.Override{Word: "withdraw", By: "uid 1000 (alice)", Reason: "bad deploy", Since: ago(2 * time.Minute), Until: ago(-28 * time.Minute)},
 		Route:    &vipdv1.Route{Confirmed: true},
 		Backends: []*vipdv1.Backend{{Name: "a", Address: "10.1.0.31:443", Weight: 1, Kind: "https", Health: "up", Since: ago(25 * time.Hour)}},
 		Spec: &vipdv1.VipSpec{Name: "api", Prefix: "192.0.2.12/32", MinHealthy: "50%", Check: "web", HoldDown: durationpb.New(300 * time.Millisecond),
@@ -120,26 +122,31 @@ func mailVIP() *vipdv1.Vip {
 // explanation is what a vipd would say of the VIPs of small.
 func explanation(v *vipdv1.Vip) *vipdv1.Explanation {
 	e := &vipdv1.Explanation{Vip: stale(v)}
+	step := func(stage, subject string, ok bool, text string) {
+		e.Steps = append(e.Steps, &vipdv1.Step{Stage: stage, Subject: subject, Ok: ok, Text: text})
+	}
 	for _, b := range v.GetBackends() {
-		text := b.GetHealth()
+		text := b.GetKind() + " " + b.GetAddress() + " is " + b.GetHealth() + " since " + b.GetSince().AsTime().Format(time.RFC3339)
 		if b.GetError() != "" {
 			text += ": " + b.GetError()
 		}
-		e.Steps = append(e.Steps, &vipdv1.Step{Stage: "backend", Subject: b.GetName(), Ok: b.GetHealth() == "up", Text: text})
+		step("backend", b.GetName(), b.GetHealth() == "up", text)
 	}
 	ok := v.GetState() == "advertised"
-	e.Steps = append(e.Steps,
-		&vipdv1.Step{Stage: "tally", Ok: v.GetTally().GetHealthy() > 0, Text: v.GetReason()},
-		&vipdv1.Step{Stage: "rule", Subject: v.GetRule(), Ok: ok, Text: v.GetState()})
+	step("tally", v.GetName(), v.GetTally().GetHealthy() > 0, strings.TrimPrefix(v.GetReason(), v.GetState()+": "))
+	step("rule", v.GetRule(), ok, v.GetReason())
 	if !ok {
-		e.Cause, e.Summary = "no_healthy_backend", "not announced: none of its backends is healthy"
-		e.Hint = "look at the backends: connection refused means that nobody listens there"
+		e.Cause = "no_healthy_backend"
+		e.Summary = v.GetName() + " is " + v.GetReason() + "; 10.1.0.21:53: connect 10.1.0.21:53: connection refused"
+		e.Hint = "see `vipctl backends` for the error of each"
+		step("route", v.GetPrefix(), true, "gobgp at 127.0.0.1:50051 has no route of vipd")
 		return e
 	}
-	e.Cause, e.Summary = "announced", "announced to 1 of 2 neighbors"
-	e.Steps = append(e.Steps,
-		&vipdv1.Step{Stage: "route", Ok: true, Text: "the speaker shows it"},
-		&vipdv1.Step{Stage: "neighbor", Subject: "10.0.0.253", Text: "not sent: the session is down"},
-		&vipdv1.Step{Stage: "neighbor", Subject: "10.0.0.254", Ok: true, Text: "sent"})
+	e.Cause = "announced"
+	e.Summary = v.GetName() + " is announced to 1 of 2 neighbors: 10.0.0.253 (ToR B): is disabled: BFD: Control Detection Time Expired"
+	e.Hint = "see `vipctl bfd` for the session"
+	step("route", v.GetPrefix(), true, "gobgp at 127.0.0.1:50051 has it as wanted: communities [65001:100]")
+	step("neighbor", "10.0.0.253 (ToR B)", false, "is disabled: BFD: Control Detection Time Expired")
+	step("neighbor", "10.0.0.254 (ToR A)", true, "is sent the route")
 	return e
 }
