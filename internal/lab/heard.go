@@ -31,6 +31,20 @@ func (h Heard) From(peers ...netip.Addr) (out Heard) {
 	return out
 }
 
+// About leaves, of what was announced and withdrawn, these prefixes, and of
+// messages those with any of them.
+func (h Heard) About(prefixes ...netip.Prefix) (out Heard) {
+	other := func(p netip.Prefix) bool { return !slices.Contains(prefixes, p) }
+	for _, m := range h {
+		m.Announced = slices.DeleteFunc(slices.Clone(m.Announced), other)
+		m.Withdrawn = slices.DeleteFunc(slices.Clone(m.Withdrawn), other)
+		if len(m.Announced)+len(m.Withdrawn) > 0 {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // Announcements counts prefixes that were announced, again or anew.
 func (h Heard) Announcements() (n int) {
 	for _, m := range h {

@@ -11,21 +11,43 @@ import (
 	"github.com/fiberlb/vipd/internal/lab"
 )
 
-// A stage is a rack with one node, whose vipd gives gobgpd the router as a
-// neighbor, and watches it by BFD. It keeps what it is told.
+// A stage is a rack with one node, whose vipd keeps what it is told.
 type stage struct {
 	*lab.Rack
 	n1  *lab.Node
 	frr *lab.FRR
 }
 
+// newStage is a stage on which all VIPs of the configuration are announced. With
+// BFD vipd gives gobgpd the router as a neighbor, and watches it.
 func newStage(l *lab.Lab, o lab.RackOptions) *stage {
 	l.Helper()
-	o.Nodes, o.BFD = 1, lab.Timers{Interval: 200 * time.Millisecond, Mult: 5}
+	o.Nodes = 1
+	if o.BFD.Mult == 0 {
+		o.Vipd += "\nstate_dir: state"
+	}
 	rack := lab.NewRack(l, o)
 	s := &stage{rack, rack.Nodes[0], rack.Router.(*lab.FRR)}
-	s.agree("both VIPs are announced", "web4", "web6")
+	vips := []string{"web4", "web6"}
+	for i := range o.VIPs {
+		vips = append(vips, fmt.Sprintf("v%d", i+1))
+	}
+	s.agree("all VIPs are announced", vips...)
 	return s
+}
+
+func usualBFD() lab.Timers { return lab.Timers{Interval: 200 * time.Millisecond, Mult: 5} }
+
+// answers waits until a vipd that was started again is reached by vipctl. It is
+// not ready by then, nor is a drained one ever.
+func (s *stage) answers() {
+	s.Helper()
+	s.Within(soon, "vipd answers", func() error {
+		if said := s.n1.Vipd.Ctl("vips"); said.Code != done {
+			return errors.New(said.String())
+		}
+		return nil
+	})
 }
 
 // agree waits until exactly these VIPs are advertised, by vipctl and by the

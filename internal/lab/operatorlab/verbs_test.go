@@ -17,7 +17,7 @@ func TestVerbs(t *testing.T) {
 	for _, speaker := range []string{"3.10", "4.8.0"} {
 		t.Run(speaker, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(lab.New(t), lab.RackOptions{Speaker: speaker})
+			s := newStage(lab.New(t), lab.RackOptions{Speaker: speaker, BFD: usualBFD()})
 			v := s.n1.Vipd
 			live := v.Follow("events", "events", "--follow", "-o", "json")
 			watched := v.Follow("watched", "vips", "--watch")
