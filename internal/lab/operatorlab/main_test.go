@@ -4,6 +4,7 @@
 package operatorlab
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -43,15 +44,22 @@ func does(t testing.TB, v *lab.Vipd, args ...string) lab.Said {
 // words.
 func says(t testing.TB, said lab.Said, code int, words ...string) {
 	t.Helper()
+	if err := lacks(said, code, words...); err != nil {
+		t.Fatal(err)
+	}
 	t.Log(said)
+}
+
+func lacks(said lab.Said, code int, words ...string) error {
 	if said.Code != code {
-		t.Fatalf("exit code %d, not %d", said.Code, code)
+		return fmt.Errorf("exit code %d, not %d:\n%s", said.Code, code, said)
 	}
 	for _, w := range words {
 		if !strings.Contains(said.Out+said.Err, w) {
-			t.Fatalf("it does not say %q", w)
+			return fmt.Errorf("it does not say %q:\n%s", w, said)
 		}
 	}
+	return nil
 }
 
 // tells calls vipctl for JSON, and reads that.

@@ -88,17 +88,26 @@ func (s *stage) agreed(vips []string) error {
 
 // explained waits until vipctl explain tells a cause of a VIP, and with each of
 // these words in its text.
-func (s *stage) explained(vip, cause string, words ...string) lab.Said {
+func (s *stage) explained(vip, cause string, words ...string) {
 	s.Helper()
+	s.told(words, "explain", vip)
 	s.Within(soon, vip+" is explained by "+cause, func() error {
 		if e := tells(s, s.n1.Vipd, &vipdv1.Explanation{}, "explain", vip); e.GetCause() != cause {
 			return errors.New(e.GetCause() + ": " + e.GetSummary())
 		}
 		return nil
 	})
-	said := does(s, s.n1.Vipd, "explain", vip)
-	says(s, said, done, words...)
-	return said
+}
+
+// told waits until vipctl tells each of these words.
+func (s *stage) told(words []string, args ...string) {
+	s.Helper()
+	var said lab.Said
+	s.Within(soon, "vipctl says all that it should", func() error {
+		said = s.n1.Vipd.Ctl(args...)
+		return lacks(said, done, words...)
+	})
+	s.Log(said)
 }
 
 // heard waits until the network has heard exactly so much from the node since a
