@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 )
 
 func (a *app) backendsVerb() *cobra.Command {
-	c := &cobra.Command{Use: "backends [SEARCH]", Short: "list the backends of VIPs and their health", Args: cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "backends [SEARCH]", Short: "list the backends of VIPs and their health",
+		Args: cobra.MaximumNArgs(1),
 		Long: `backends lists the backends of those VIPs that have SEARCH in name, prefix,
 owner or reason, with the figures of their last probes. With -w those figures
 are left out: Watch does not tell of every probe.`,
@@ -46,9 +46,7 @@ are left out: Watch does not tell of every probe.`,
 }
 
 func backendColumns() []column {
-	return []column{{title: "VIP"}, {title: "BACKEND"}, {title: "ADDRESS"}, {title: "CHECK"}, {title: "HEALTH"}, {title: "SINCE"},
-		{title: "WEIGHT", wide: true}, {title: "PROBED", wide: true}, {title: "LATENCY", wide: true}, {title: "FAILURES", wide: true},
-		{title: "FAILURE", wide: true}, {title: "ERROR"}}
+	return columns("VIP BACKEND ADDRESS CHECK HEALTH SINCE +WEIGHT +PROBED +LATENCY +FAILURES +FAILURE ERROR")
 }
 
 func backendRow(p *page, vip string, b *vipdv1.Backend) []cell {
@@ -60,16 +58,11 @@ func backendRow(p *page, vip string, b *vipdv1.Backend) []cell {
 	if b.GetLatency() > 0 {
 		latency = time.Duration(b.GetLatency() * float64(time.Second)).Round(10 * time.Microsecond).String()
 	}
-	probed := "-"
-	if b.GetProbed() != nil {
-		probed = p.since(b.GetProbed())
-	}
 	return []cell{
-		in(plain, vip), in(plain, b.GetName()), in(plain, b.GetAddress()), in(plain, b.GetKind()),
-		in(health, b.GetHealth()), in(plain, p.since(b.GetSince())),
-		in(plain, strconv.FormatUint(uint64(b.GetWeight()), 10)), in(plain, probed), in(plain, latency),
-		in(plain, strconv.FormatUint(b.GetFailures(), 10)), in(plain, b.GetFailure()),
-		in(plain, b.GetError()),
+		text(vip), text(b.GetName()), text(b.GetAddress()), text(b.GetKind()),
+		in(health, b.GetHealth()), text(p.since(b.GetSince())),
+		number(b.GetWeight()), text(p.since(b.GetProbed())), text(latency), number(b.GetFailures()), text(b.GetFailure()),
+		text(b.GetError()),
 	}
 }
 

@@ -2,7 +2,7 @@ package vipctl
 
 import (
 	"context"
-	"strconv"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -45,14 +45,11 @@ func (a *app) bfdVerb() *cobra.Command {
 }
 
 func sessionColumns() []column {
-	return []column{{title: "PEER"}, {title: "LOCAL"}, {title: "INTERFACE"}, {title: "TYPE"}, {title: "STATE"}, {title: "SINCE"}, {title: "DETECTION"},
-		{title: "ID", wide: true}, {title: "DISCRIMINATORS", wide: true}, {title: "TX", wide: true}, {title: "RX", wide: true},
-		{title: "REMOTE", wide: true}, {title: "MAX-GAP", wide: true}, {title: "SENT", wide: true}, {title: "RECEIVED", wide: true},
-		{title: "DROPPED", wide: true}, {title: "CHANGES", wide: true}, {title: "OWNER", wide: true}, {title: "DIAGNOSTIC"}}
+	return columns("PEER LOCAL INTERFACE TYPE STATE SINCE DETECTION +ID +DISCRIMINATORS +TX +RX +REMOTE +MAX-GAP" +
+		" +SENT +RECEIVED +DROPPED +CHANGES +OWNER DIAGNOSTIC")
 }
 
 func sessionRow(p *page, s *vipdv1.BfdSession) []cell {
-	number := func(u uint64) cell { return in(plain, strconv.FormatUint(u, 10)) }
 	kind := "single-hop"
 	switch {
 	case s.GetEcho():
@@ -65,15 +62,14 @@ func sessionRow(p *page, s *vipdv1.BfdSession) []cell {
 		diagnostic = s.GetDiag()
 	}
 	return []cell{
-		in(plain, s.GetPeer()), in(plain, s.GetLocal()), in(plain, s.GetInterface()), in(plain, kind),
-		in(sessionTone(s.GetState()), s.GetState()), in(plain, p.since(s.GetSince())), in(plain, interval(s.GetDetection())),
-		in(plain, s.GetId()),
-		in(plain, strconv.FormatUint(uint64(s.GetDiscriminator()), 10)+"/"+strconv.FormatUint(uint64(s.GetRemoteDiscriminator()), 10)),
-		in(plain, interval(s.GetTxInterval())), in(plain, interval(s.GetRxInterval())),
-		in(sessionTone(s.GetRemoteState()), s.GetRemoteState()), in(plain, interval(s.GetMaxGap())),
+		text(s.GetPeer()), text(s.GetLocal()), text(s.GetInterface()), text(kind),
+		in(sessionTone(s.GetState()), s.GetState()), text(p.since(s.GetSince())), text(interval(s.GetDetection())),
+		text(s.GetId()), text(fmt.Sprintf("%d/%d", s.GetDiscriminator(), s.GetRemoteDiscriminator())),
+		text(interval(s.GetTxInterval())), text(interval(s.GetRxInterval())),
+		in(sessionTone(s.GetRemoteState()), s.GetRemoteState()), text(interval(s.GetMaxGap())),
 		number(s.GetSent()), number(s.GetReceived()), number(s.GetDropped()), number(s.GetChanges()),
-		in(plain, s.GetOwner()),
-		in(plain, diagnostic),
+		text(s.GetOwner()),
+		text(diagnostic),
 	}
 }
 

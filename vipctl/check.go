@@ -10,7 +10,8 @@ import (
 )
 
 func (a *app) checkVerb() *cobra.Command {
-	c := &cobra.Command{Use: "check FILE", Short: "tell what the running vipd would make of a configuration file", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "check FILE", Short: "tell what the running vipd would make of a configuration file",
+		Args: cobra.ExactArgs(1),
 		Long: `check has the running vipd read a configuration file (-: standard input), and
 prints every mistake with its place, or what would be announced. Nothing is
 changed. The exit code is 2 where there are mistakes.`}

@@ -153,12 +153,6 @@ func (a *app) quick(c *cobra.Command, do action) *cobra.Command {
 	})
 }
 
-// say writes a line of text to standard output.
-func (a *app) say(format string, args ...any) error {
-	_, err := fmt.Fprintln(a.Stdout, clean(fmt.Sprintf(format, args...)))
-	return err
-}
-
 // note writes a line of text to standard error: for what is no answer.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintln(a.Stderr, "vipctl: "+clean(fmt.Sprintf(format, args...)))

@@ -20,7 +20,8 @@ func (a *app) completionVerb() *cobra.Command {
   bash: vipctl completion bash > /etc/bash_completion.d/vipctl
   zsh:  vipctl completion zsh > "${fpath[1]}/_vipctl"
   fish: vipctl completion fish > ~/.config/fish/completions/vipctl.fish`,
-		Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			switch args[0] {
 			case "bash":
@@ -56,9 +57,12 @@ func complete(c *cobra.Command, flag string, f cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(flag, f)
 }
 
+// A lister returns what the daemon knows that could be meant.
+type lister func(context.Context, vipdv1.VipServiceClient) []string
+
 // ask calls the daemon for a completion. Without an answer in time there is
 // nothing to complete.
-func (a *app) ask(c *cobra.Command, list func(context.Context, vipdv1.VipServiceClient) []string) ([]string, cobra.ShellCompDirective) {
+func (a *app) ask(c *cobra.Command, list lister) ([]string, cobra.ShellCompDirective) {
 	const files = cobra.ShellCompDirectiveNoFileComp
 	if err := a.prepare(c); err != nil {
 		return nil, files
@@ -108,7 +112,9 @@ func (a *app) completeSessions(c *cobra.Command, args []string, _ string) ([]str
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return a.ask(c, func(ctx context.Context, api vipdv1.VipServiceClient) []string { return sessionNames(ctx, api, true) })
+	return a.ask(c, func(ctx context.Context, api vipdv1.VipServiceClient) []string {
+		return sessionNames(ctx, api, true)
+	})
 }
 
 // sessionNames returns the ids of BFD sessions: all, or those that may be

@@ -24,7 +24,8 @@ type definition struct {
 
 func (d *definition) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVarP(&d.file, "file", "f", "", "YAML or JSON with the keys that a VIP has in the configuration file; -: standard input")
+	f.StringVarP(&d.file, "file", "f", "",
+		"YAML or JSON with the keys that a VIP has in the configuration file; -: standard input")
 	f.StringArrayVar(&d.backends, "backend", nil, "HOST:PORT[,weight=N][,name=X][,check=C]; once for each")
 	f.StringVar(&d.check, "check", "", "one of the configuration's checks, for backends that name none")
 	f.StringVar(&d.minHealthy, "min-healthy", "", `a number of backends, or a share of weight as "50%"`)
@@ -69,9 +70,9 @@ func (d *definition) apply(a *app, c *cobra.Command, spec *vipdv1.VipSpec) (*vip
 	return spec, nil
 }
 
-// fromFile reads a whole definition. The name and the prefix that were given
-// beside it count where it has none, and must not be other ones.
-func (d *definition) fromFile(a *app, given *vipdv1.VipSpec) (*vipdv1.VipSpec, error) {
+// fromFile reads a whole definition. Where it has no name or prefix, those of
+// before count.
+func (d *definition) fromFile(a *app, before *vipdv1.VipSpec) (*vipdv1.VipSpec, error) {
 	content, err := a.read(d.file)
 	if err != nil {
 		return nil, err
@@ -85,10 +86,10 @@ func (d *definition) fromFile(a *app, given *vipdv1.VipSpec) (*vipdv1.VipSpec, e
 	}
 	spec := specs[0]
 	if spec.Name == "" {
-		spec.Name = given.GetName()
+		spec.Name = before.GetName()
 	}
 	if spec.Prefix == "" {
-		spec.Prefix = given.GetPrefix()
+		spec.Prefix = before.GetPrefix()
 	}
 	return spec, nil
 }

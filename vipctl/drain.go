@@ -13,8 +13,8 @@ import (
 )
 
 func (a *app) drainVerb() *cobra.Command {
-	c := &cobra.Command{Use: "drain", Short: "withdraw all VIPs of this node, until undrain or for a while", Args: cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+	c := &cobra.Command{Use: "drain", Short: "withdraw all VIPs of this node, until undrain or for a while",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		Long: `drain withdraws all VIPs of this node.
 
 It returns when the drain is confirmed: the speaker shows no route any more, and
@@ -33,30 +33,36 @@ has begun.`}
 			return err
 		}
 		r.Wait = r.Wait && !*noWait
-		if !r.Wait || c.Flags().Changed("timeout") {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, a.timeout)
-			defer cancel()
-		}
-		return a.drain(ctx, api, r)
+		ctx, dog := watch(ctx, a.timeout)
+		defer dog.stop()
+		patient := r.Wait && !c.Flags().Changed("timeout")
+		last, err := a.followDrain(ctx, api, r, func() {
+			if patient {
+				dog.fed()
+			}
+		})
+		return a.drained(r, last, dog.cause(err))
 	})
 }
 
-func (a *app) drain(ctx context.Context, api vipdv1.VipServiceClient, r *vipdv1.DrainRequest) error {
+// followDrain returns the last that vipd told, and how its answer ended: with
+// io.EOF if in order.
+func (a *app) followDrain(ctx context.Context, api vipdv1.VipServiceClient, r *vipdv1.DrainRequest, told func()) (
+	last *vipdv1.DrainProgress, err error,
+) {
 	answers, err := api.Drain(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var last *vipdv1.DrainProgress
 	progress := &progress{app: a}
+	defer progress.end()
 	for {
 		next, err := answers.Recv()
 		if err != nil {
-			progress.end()
-			return a.drained(r, last, err)
+			return last, err
 		}
-		last = next
-		if r.Wait {
+		told()
+		if last = next; r.Wait {
 			progress.tell(last)
 		}
 	}
@@ -81,7 +87,8 @@ func (a *app) drained(r *vipdv1.DrainRequest, last *vipdv1.DrainProgress, err er
 	case !r.Wait, last.GetDone() && last.GetOutcome() == "confirmed":
 		return nil
 	case last.GetOutcome() == "connections_left":
-		return failed("not drained: %d connections were left when drain.connections_limit was reached", last.GetDrain().GetConnections())
+		return failed("not drained: %d connections were left when drain.connections_limit was reached",
+			last.GetDrain().GetConnections())
 	case last.GetOutcome() == "ended":
 		return failed("not drained: the drain was ended (by undrain, its --for, or because vipd stops)")
 	case last.GetOutcome() != "":
@@ -157,8 +164,8 @@ func (s *progress) end() {
 }
 
 func (a *app) undrainVerb() *cobra.Command {
-	c := &cobra.Command{Use: "undrain", Short: "end a drain: VIPs are announced again as the checks say", Args: cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions}
+	c := &cobra.Command{Use: "undrain", Short: "end a drain: VIPs are announced again as the checks say",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions}
 	return a.quick(c, func(ctx context.Context, api vipdv1.VipServiceClient, _ []string) error {
 		n, err := api.Undrain(ctx, &vipdv1.UndrainRequest{})
 		if err != nil {

@@ -171,6 +171,40 @@ func TestSlowDaemon(t *testing.T) {
 	}
 }
 
+// A drain takes as long as it takes, but a vipd that says nothing at all is not
+// waited for; a --timeout that is given ends the waiting.
+func TestSlowDrain(t *testing.T) {
+	f := small()
+	f.between = make(chan struct{})
+	r := newRig(t, f)
+	patient := &live{TB: t, stdout: newSink(), stderr: newSink()}
+	patient.start(Process{Args: []string{"drain"}, Env: r.env("VIPCTL_TIMEOUT=50ms"), Stdin: strings.NewReader(""),
+		Stdout: patient.stdout, Stderr: patient.stderr})
+	patient.stderr.wait(t, "withdrawing: 2 routes left")
+	r.vipctl("drain", "--timeout", "150ms").want(t, exitFailed, "withdrawing: 2 routes left",
+		"the drain goes on, but it was not seen to end: no answer within 150ms (--timeout)")
+	close(f.between)
+	if code := patient.wait(); code != exitDone {
+		t.Errorf("exit code %d: %s", code, patient.stderr)
+	}
+	f.stall["Drain"] = make(chan struct{})
+	call(t.Context(), Process{Args: []string{"drain"}, Env: r.env("VIPCTL_TIMEOUT=50ms")}).want(t, exitFailed, "no answer within 50ms (--timeout)")
+}
+
+// On a terminal its progress is one line, which is gone in the end.
+func TestProgressOfADrainOnATerminal(t *testing.T) {
+	r := newRig(t, small())
+	l := &live{TB: t, stdout: newSink(), stderr: newSink()}
+	l.start(Process{Args: []string{"drain"}, Env: r.env(), Stdin: strings.NewReader(""), Stdout: l.stdout, Stderr: r.terminal(l.stderr)})
+	if code := l.wait(); code != exitDone {
+		t.Error(code)
+	}
+	l.stderr.wait(t, "\rwithdrawing: 2 routes left, 35 connections left\x1b[K", "\rdrained: 0 routes left, 0 connections left\x1b[K", "\r\x1b[K")
+	if strings.Contains(l.stderr.String(), "\n") {
+		t.Errorf("%q", l.stderr)
+	}
+}
+
 // What the user interrupts did not succeed.
 func TestInterrupted(t *testing.T) {
 	r := newRig(t, small())

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,8 @@ func (a *app) eventsVerb() *cobra.Command {
 	f.StringVar(&e.kind, "kind", "", "only those of this kind")
 	f.Uint32VarP(&e.limit, "limit", "n", 50, "the last so many")
 	c.MarkFlagsMutuallyExclusive("vip", "subject")
-	choices(c, "kind", "vip", "backend", "override", "drain", "definition", "reload", "speaker", "neighbor", "bfd", "state", "hook")
+	choices(c, "kind", "vip", "backend", "override", "drain", "definition", "reload", "speaker", "neighbor", "bfd",
+		"state", "hook")
 	complete(c, "vip", a.completeVIPs)
 	complete(c, "subject", a.completeLinks)
 	return a.verb(c, func(ctx context.Context, api vipdv1.VipServiceClient, _ []string) error {
@@ -165,18 +165,15 @@ func (e *events) write(some ...*vipdv1.Event) error {
 	return err
 }
 
-func eventColumns() []column {
-	return []column{{title: "SEQUENCE", wide: true}, {title: "TIME"}, {title: "KIND"}, {title: "SUBJECT"}, {title: "CHANGE"},
-		{title: "BY", wide: true}, {title: "REASON"}}
-}
+func eventColumns() []column { return columns("+SEQUENCE TIME KIND SUBJECT CHANGE +BY REASON") }
 
 func eventRow(p *page, e *vipdv1.Event) []cell {
 	reason := e.GetReason()
 	if !p.wide {
 		reason = strings.Join(filled(reason, by(e)), " ")
 	}
-	return []cell{in(plain, strconv.FormatUint(e.GetSequence(), 10)), in(plain, p.clock(e.GetAt())), in(plain, e.GetKind()),
-		in(plain, e.GetSubject()), in(eventTone(e.GetTo()), change(p, e)), in(plain, e.GetBy()), in(plain, reason)}
+	return []cell{number(e.GetSequence()), text(p.clock(e.GetAt())), text(e.GetKind()), text(e.GetSubject()),
+		in(eventTone(e.GetTo()), change(p, e)), text(e.GetBy()), text(reason)}
 }
 
 // by tells who did it, where somebody did.

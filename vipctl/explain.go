@@ -10,8 +10,9 @@ import (
 )
 
 func (a *app) explainVerb() *cobra.Command {
-	c := &cobra.Command{Use: "explain VIP", Short: "tell why a VIP is announced or not, from its backends to each neighbor",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
+	c := &cobra.Command{Use: "explain VIP",
+		Short: "tell why a VIP is announced or not, from its backends to each neighbor",
+		Args:  cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
 	return a.quick(c, func(ctx context.Context, api vipdv1.VipServiceClient, args []string) error {
 		e, err := api.Explain(ctx, &vipdv1.ExplainRequest{Vip: args[0]})
 		if err != nil {

@@ -1,7 +1,6 @@
 package vipctl
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,7 +47,8 @@ func (a *app) explainError(err error) *failure {
 		}
 	case codes.DeadlineExceeded:
 		if !heard {
-			return &failure{exitUnreachable, fmt.Errorf("vipd at %s did not answer within %v (--timeout)", a.link.endpoint, a.timeout)}
+			err := fmt.Errorf("vipd at %s did not answer within %v (--timeout)", a.link.endpoint, a.timeout)
+			return &failure{exitUnreachable, err}
 		}
 		return failed("no answer within %v (--timeout): %s", a.timeout, text)
 	case codes.Canceled:
@@ -79,9 +79,4 @@ func violations(s *status.Status) string {
 		}
 	}
 	return b.String()
-}
-
-// interrupted reports whether err is no more than that the user had enough.
-func interrupted(ctx context.Context, err error) bool {
-	return errors.Is(ctx.Err(), context.Canceled) && (errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled)
 }

@@ -2,16 +2,13 @@ package vipctl
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -45,6 +42,7 @@ type fake struct {
 	forget    uint64        // events up to it are not kept any more
 	asked     []proto.Message
 	progress  []*vipdv1.DrainProgress // what Drain tells
+	between   chan struct{}           // what is told after the first of it waits for this; nil: nothing waits
 	unseen    bool                    // the speaker shows nothing
 	nameless  bool                    // ListEvents names no instance, as it once did
 }
@@ -93,21 +91,6 @@ func (f *fake) server(opts ...grpc.ServerOption) *grpc.Server {
 		}))...)
 	vipdv1.RegisterVipServiceServer(s, f)
 	return s
-}
-
-// last returns the last request of its kind.
-func last[T proto.Message](t *testing.T, f *fake) T {
-	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, m := range slices.Backward(f.asked) {
-		if r, ok := m.(T); ok {
-			return r
-		}
-	}
-	var none T
-	t.Fatalf("%T was not called", none)
-	return none
 }
 
 func (f *fake) find(name string) (*vipdv1.Vip, error) {
@@ -257,233 +240,4 @@ func (f *fake) Explain(_ context.Context, r *vipdv1.ExplainRequest) (*vipdv1.Exp
 		return nil, err
 	}
 	return explanation(v), nil
-}
-
-// tell adds a change that Watch passes on; an event is kept too.
-func (f *fake) tell(c *vipdv1.Change) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tellLocked(c)
-}
-
-func (f *fake) tellLocked(c *vipdv1.Change) {
-	f.sequence++
-	if e := c.GetEvent(); e != nil {
-		e.Sequence = f.sequence
-		f.events = append(f.events, e)
-	}
-	f.changes = append(f.changes, &vipdv1.WatchResponse{Instance: f.instance, Sequence: f.sequence, Body: &vipdv1.WatchResponse_Change{Change: c}})
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// put changes a VIP and tells it.
-func (f *fake) put(v *vipdv1.Vip) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.putLocked(v)
-}
-
-func (f *fake) putLocked(v *vipdv1.Vip) {
-	f.vips = slices.DeleteFunc(f.vips, func(x *vipdv1.Vip) bool { return x.GetName() == v.GetName() })
-	f.vips = append(f.vips, v)
-	slices.SortFunc(f.vips, func(a, b *vipdv1.Vip) int { return strings.Compare(a.GetName(), b.GetName()) })
-	f.tellLocked(&vipdv1.Change{At: ago(0), Object: &vipdv1.Change_Vip{Vip: v}})
-}
-
-func (f *fake) Watch(r *vipdv1.WatchRequest, s grpc.ServerStreamingServer[vipdv1.WatchResponse]) error {
-	f.mu.Lock()
-	f.asked = append(f.asked, proto.Clone(r))
-	after, known := r.GetAfterSequence(), r.GetInstance() == f.instance && r.GetAfterSequence() >= f.forget
-	if r.GetInstance() == "" && r.GetAfterSequence() == 0 {
-		after, known = f.sequence, r.GetEventsOnly()
-	}
-	var first []*vipdv1.WatchResponse
-	if !known {
-		after = f.sequence
-		first = f.snapshot(r)
-	}
-	f.mu.Unlock()
-	if err := s.SendHeader(metadata.MD{}); err != nil {
-		return err
-	}
-	for _, m := range first {
-		if err := s.Send(m); err != nil {
-			return err
-		}
-	}
-	for {
-		f.mu.Lock()
-		next, changed := slices.Clone(f.changes), f.changed
-		f.mu.Unlock()
-		for _, m := range next {
-			if m.GetSequence() <= after || r.GetEventsOnly() && m.GetChange().GetEvent() == nil {
-				continue
-			}
-			after = m.GetSequence()
-			if err := s.Send(m); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-changed:
-		case <-s.Context().Done():
-			return s.Context().Err()
-		}
-	}
-}
-
-// snapshot is in two parts, as a large one is.
-func (f *fake) snapshot(r *vipdv1.WatchRequest) []*vipdv1.WatchResponse {
-	missed := r.GetInstance() != ""
-	wrap := func(sequence uint64, s *vipdv1.Snapshot) *vipdv1.WatchResponse {
-		return &vipdv1.WatchResponse{Instance: f.instance, Sequence: sequence, Body: &vipdv1.WatchResponse_Snapshot{Snapshot: s}}
-	}
-	if r.GetEventsOnly() {
-		return []*vipdv1.WatchResponse{wrap(f.sequence, &vipdv1.Snapshot{First: true, Last: true, Missed: missed})}
-	}
-	var vips []*vipdv1.Vip
-	for _, v := range f.vips {
-		vips = append(vips, stale(v))
-	}
-	half := len(vips) / 2
-	return []*vipdv1.WatchResponse{
-		wrap(0, &vipdv1.Snapshot{First: true, Missed: missed, Node: f.node, Vips: vips[:half]}),
-		wrap(f.sequence, &vipdv1.Snapshot{Last: true, Vips: vips[half:], Neighbors: f.neighbors, BfdSessions: f.sessions}),
-	}
-}
-
-func (f *fake) SetOverride(_ context.Context, r *vipdv1.SetOverrideRequest) (*vipdv1.Vip, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v, err := f.find(r.GetVip())
-	if err != nil {
-		return nil, err
-	}
-	v = proto.CloneOf(v)
-	v.Since = ago(0)
-	switch word := r.GetWord(); word {
-	case "auto":
-		v.Override = nil
-		decide(v)
-	default:
-		v.Override = &vipdv1.Override{Word: word, By: "uid 0 (root)", Reason: r.GetReason(), Since: ago(0)}
-		if r.GetTtl() != nil {
-			v.Override.Until = ago(-r.GetTtl().AsDuration())
-		}
-		v.State = map[string]string{"advertise": "advertised", "withdraw": "withdrawn"}[word]
-		v.Rule = "override_" + word
-		v.Reason = v.State + ": override by uid 0 (root)"
-		if r.GetReason() != "" {
-			v.Reason += ": " + r.GetReason()
-		}
-	}
-	want := v.State == "advertised"
-	v.Route = &vipdv1.Route{Wanted: want, Installed: want, Confirmed: true}
-	if f.unseen || !r.GetWait() {
-		v.Route.Installed, v.Route.Confirmed = !want, false
-	}
-	f.putLocked(v)
-	if f.unseen && r.GetWait() {
-		return nil, status.Errorf(codes.DeadlineExceeded, "vip %s: is decided and kept, but the speaker did not show it in time", v.GetName())
-	}
-	return v, nil
-}
-
-// decide is what the checks say.
-func decide(v *vipdv1.Vip) {
-	t := v.GetTally()
-	v.State, v.Rule = "withdrawn", "checks"
-	if t.GetHealthy() > 0 {
-		v.State = "advertised"
-	}
-	v.Reason = fmt.Sprintf("%s: %d of %d backends healthy (minimum %s)", v.State, t.GetHealthy(), t.GetTotal(), v.GetMinHealthy())
-}
-
-func (f *fake) Drain(r *vipdv1.DrainRequest, s grpc.ServerStreamingServer[vipdv1.DrainProgress]) error {
-	f.mu.Lock()
-	f.asked = append(f.asked, proto.Clone(r))
-	progress := f.progress
-	f.mu.Unlock()
-	if !r.GetWait() {
-		progress = progress[:1]
-	}
-	for _, p := range progress {
-		if p.GetDrain() != nil && r.GetReason() != "" {
-			p.Drain.Reason = r.GetReason()
-		}
-		if err := s.Send(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *fake) Undrain(context.Context, *vipdv1.UndrainRequest) (*vipdv1.Node, error) {
-	return f.node, nil
-}
-
-func (f *fake) UpsertVip(_ context.Context, r *vipdv1.UpsertVipRequest) (*vipdv1.Vip, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	owner := r.GetOwner()
-	if owner == "" {
-		owner = "api"
-	}
-	spec := r.GetVip()
-	v := &vipdv1.Vip{Name: spec.GetName(), Prefix: spec.GetPrefix(), Owner: owner, Version: 1, MinHealthy: "1", Since: ago(0), Spec: spec}
-	if old, err := f.find(spec.GetName()); err == nil {
-		if r.ExpectedVersion != nil && r.GetExpectedVersion() != old.GetVersion() {
-			return nil, status.Errorf(codes.Aborted, "vip %s: its version is %d, not %d", spec.GetName(), old.GetVersion(), r.GetExpectedVersion())
-		}
-		v.Version = old.GetVersion() + 1
-	}
-	if spec.GetMinHealthy() != "" {
-		v.MinHealthy = spec.GetMinHealthy()
-	}
-	n := uint32(len(spec.GetBackends()))
-	v.Tally = &vipdv1.Tally{Unknown: n, Total: n, TotalWeight: n}
-	v.State, v.Rule = "undecided", "undecided"
-	v.Reason = fmt.Sprintf("undecided: 0 of %d backends healthy, %d unknown (minimum %s)", n, n, v.MinHealthy)
-	v.Route = &vipdv1.Route{Confirmed: true}
-	f.putLocked(v)
-	return v, nil
-}
-
-func (f *fake) DeleteVip(_ context.Context, r *vipdv1.DeleteVipRequest) (*vipdv1.DeleteVipResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v, err := f.find(r.GetVip())
-	if err != nil {
-		return nil, err
-	}
-	f.vips = slices.DeleteFunc(f.vips, func(x *vipdv1.Vip) bool { return x == v })
-	f.tellLocked(&vipdv1.Change{At: ago(0), Object: &vipdv1.Change_VipRemoved{VipRemoved: v.GetName()}})
-	return &vipdv1.DeleteVipResponse{}, nil
-}
-
-func (f *fake) ReplaceVips(_ context.Context, r *vipdv1.ReplaceVipsRequest) (*vipdv1.ReplaceVipsResponse, error) {
-	return &vipdv1.ReplaceVipsResponse{Added: uint32(len(r.GetVips())), Removed: 1, Generation: 4}, nil
-}
-
-func (f *fake) AddBfdSession(_ context.Context, r *vipdv1.AddBfdSessionRequest) (*vipdv1.BfdSession, error) {
-	return &vipdv1.BfdSession{Id: r.GetPeer(), Peer: r.GetPeer(), Multihop: r.GetMultihop(), State: "down", Owner: "api"}, nil
-}
-
-func (f *fake) RemoveBfdSession(context.Context, *vipdv1.RemoveBfdSessionRequest) (*vipdv1.RemoveBfdSessionResponse, error) {
-	return &vipdv1.RemoveBfdSessionResponse{}, nil
-}
-
-func (f *fake) Reload(context.Context, *vipdv1.ReloadRequest) (*vipdv1.ReloadResponse, error) {
-	return &vipdv1.ReloadResponse{Warnings: []string{"vipd.yaml:3:1: bgp.neighbors[0]: no hold_time"}}, nil
-}
-
-func (f *fake) CheckConfig(_ context.Context, r *vipdv1.CheckConfigRequest) (*vipdv1.CheckConfigResponse, error) {
-	if strings.Contains(string(r.GetContent()), "hold_downn") {
-		return &vipdv1.CheckConfigResponse{Problems: []string{
-			r.GetFileName() + `:4:5: vips[0].hold_downn: unknown key (did you mean "hold_down"?)`,
-			r.GetFileName() + ":5:5: vips[0].backends: is missing (at least one backend)",
-		}}, nil
-	}
-	return &vipdv1.CheckConfigResponse{Ok: true, Description: "vip web 192.0.2.10/32\n  1 backend, minimum 1\n"}, nil
 }

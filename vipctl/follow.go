@@ -79,7 +79,7 @@ func (f *follower[T]) encode(d difference[T]) error {
 func (f *follower[T]) changed(p *page, d difference[T], before map[string]bool) (rows [][]cell) {
 	if d.gone {
 		row := make([]cell, len(f.list.columns))
-		row[0] = in(plain, d.key)
+		row[0] = text(d.key)
 		row[len(row)-1] = in(faint, "gone from this list")
 		return [][]cell{row}
 	}

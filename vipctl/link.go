@@ -61,7 +61,9 @@ type listening struct {
 // does at once (RFC 9113 §3.4). A client's certificate is refused only after its
 // part of the handshake (RFC 8446 §4.4.4), and who writes meanwhile gets a broken
 // pipe in place of the reason.
-func (c listening) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (c listening) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (
+	net.Conn, credentials.AuthInfo, error,
+) {
 	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err != nil {
 		c.link.dialed(err)

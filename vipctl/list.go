@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -41,7 +42,8 @@ func listVerb[T proto.Message](a *app, c *cobra.Command, make func(args []string
 }
 
 func watchFlag(c *cobra.Command) *bool {
-	return c.Flags().BoolP("watch", "w", false, "go on: draw again what changes, or add lines where the output is no terminal")
+	return c.Flags().BoolP("watch", "w", false,
+		"go on: draw again what changes, or add lines where the output is no terminal")
 }
 
 func (l *list[T]) once(ctx context.Context, a *app, api vipdv1.VipServiceClient) error {
@@ -79,6 +81,7 @@ func (l *list[T]) redraw(ctx context.Context, a *app, api vipdv1.VipServiceClien
 		stream: &stream{api: api, limit: a.timeout, request: &vipdv1.WatchRequest{}},
 		take:   func(r *vipdv1.WatchResponse) { m.take(r) },
 		idle:   true,
+		least:  200 * time.Millisecond,
 		draw: func(_ context.Context, trouble string, _ bool) error {
 			var all []T
 			for _, key := range slices.Sorted(maps.Keys(m.shown)) {

@@ -11,7 +11,8 @@ import (
 
 // manVerb prints the manual page, for those who build packages.
 func (a *app) manVerb() *cobra.Command {
-	return &cobra.Command{Use: "man", Short: "print the manual page, in man's own format", Args: cobra.NoArgs, Hidden: true,
+	return &cobra.Command{Use: "man", Short: "print the manual page, in man's own format", Hidden: true,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			m := &manual{}
 			m.page(c.Root(), a.Version)

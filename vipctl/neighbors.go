@@ -2,7 +2,6 @@ package vipctl
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -44,22 +43,19 @@ func (a *app) neighborsVerb() *cobra.Command {
 }
 
 func neighborColumns() []column {
-	return []column{{title: "ADDRESS"}, {title: "AS"}, {title: "STATE"}, {title: "SINCE"}, {title: "BFD"}, {title: "HOLD"},
-		{title: "MANAGED", wide: true}, {title: "PREFIXES", wide: true}, {title: "SENT", wide: true}, {title: "RECEIVED", wide: true},
-		{title: "DESCRIPTION"}}
+	return columns("ADDRESS AS STATE SINCE BFD HOLD +MANAGED +PREFIXES +SENT +RECEIVED DESCRIPTION")
 }
 
 func neighborRow(p *page, n *vipdv1.Neighbor) []cell {
-	number := func(u uint64) cell { return in(plain, strconv.FormatUint(u, 10)) }
 	managed := "no"
 	if n.GetManaged() {
 		managed = "yes"
 	}
 	return []cell{
-		in(plain, n.GetAddress()), number(uint64(n.GetAsn())), neighborState(n), in(plain, p.since(n.GetSince())),
-		in(sessionTone(n.GetBfd()), n.GetBfd()), in(bad, hold(n.GetHold())), in(plain, managed),
+		text(n.GetAddress()), number(n.GetAsn()), neighborState(n), text(p.since(n.GetSince())),
+		in(sessionTone(n.GetBfd()), n.GetBfd()), in(bad, hold(n.GetHold())), text(managed),
 		number(n.GetPrefixesReceived()), number(n.GetUpdatesSent()), number(n.GetUpdatesReceived()),
-		in(plain, n.GetDescription()),
+		text(n.GetDescription()),
 	}
 }
 

@@ -93,7 +93,9 @@ func speakerSays(v *vipdv1.Vip) string {
 
 // unconfirmed tells what became of a word that was not answered in time. It
 // asks: whether the word was kept before the time was over is not known here.
-func (a *app) unconfirmed(ctx context.Context, api vipdv1.VipServiceClient, cause error, r *vipdv1.SetOverrideRequest) error {
+func (a *app) unconfirmed(
+	ctx context.Context, api vipdv1.VipServiceClient, cause error, r *vipdv1.SetOverrideRequest,
+) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), looking)
 	defer cancel()
 	v, err := api.GetVip(ctx, &vipdv1.GetVipRequest{Vip: r.GetVip()})

@@ -111,6 +111,19 @@ func visible(s string) (n int) {
 	return n
 }
 
+// clip shortens painted text to some columns.
+func clip(s string, width int) string {
+	if width <= 0 || visible(s) <= width {
+		return s
+	}
+	for end := range s {
+		if visible(s[:end]) == width {
+			return s[:end] + "\x1b[0m"
+		}
+	}
+	return s
+}
+
 // choose returns the first where the locale has it, else the second.
 func (p *page) choose(unicode, ascii string) string {
 	if p.ascii {

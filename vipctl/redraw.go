@@ -11,12 +11,8 @@ import (
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 )
 
-const (
-	// A screen that changes all the time is drawn so often and no more.
-	leastBetween = 200 * time.Millisecond
-	// One where nothing changes is drawn so often: ages grow.
-	mostBetween = time.Second
-)
+// A screen where nothing changes is drawn so often: ages grow.
+const mostBetween = time.Second
 
 // A screen is drawn again when something changed.
 type screen struct {
@@ -24,8 +20,9 @@ type screen struct {
 	take   func(*vipdv1.WatchResponse) // in the goroutine that draws
 	// draw shows what is now. trouble is empty while vipd is connected; changed
 	// is false when only time has passed.
-	draw func(ctx context.Context, trouble string, changed bool) error
-	idle bool // draw also when only time has passed
+	draw  func(ctx context.Context, trouble string, changed bool) error
+	idle  bool          // draw also when only time has passed
+	least time.Duration // between two drawings, however much changes
 }
 
 // news is what the stream's goroutine tells the one that draws.
@@ -75,7 +72,7 @@ func (s *screen) drawing(ctx context.Context, read <-chan news) error {
 			}
 			if !changed {
 				changed = true
-				timer.Reset(time.Until(drawn.Add(leastBetween)))
+				timer.Reset(time.Until(drawn.Add(s.least)))
 			}
 			continue
 		case <-timer.C:
@@ -102,7 +99,8 @@ func (a *app) paintOver(p *page, trouble string) error {
 		text = p.paint(bad, trouble) + "\n" + text
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if _, height, _ := terminal(a.Stdout); height > 2 && len(lines) > height-1 {
+	width, height, _ := terminal(a.Stdout)
+	if height > 2 && len(lines) > height-1 {
 		left := len(lines) - (height - 2)
 		lines = append(lines[:height-2], p.paint(faint, fmt.Sprintf("and %d more lines", left)))
 	}
@@ -111,7 +109,7 @@ func (a *app) paintOver(p *page, trouble string) error {
 	var b strings.Builder
 	b.WriteString("\x1b[H")
 	for _, l := range lines {
-		b.WriteString(l + "\x1b[K\n")
+		b.WriteString(clip(l, width) + "\x1b[K\n")
 	}
 	b.WriteString("\x1b[J")
 	_, err := a.Stdout.Write([]byte(b.String()))

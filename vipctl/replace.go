@@ -9,8 +9,8 @@ import (
 )
 
 func (a *app) vipReplaceVerb() *cobra.Command {
-	c := &cobra.Command{Use: "replace --file FILE --owner NAME", Short: "make a file's VIPs all that an owner has", Args: cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+	c := &cobra.Command{Use: "replace --file FILE --owner NAME", Short: "make a file's VIPs all that an owner has",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		Long: `replace makes the VIPs of a file all VIPs of an owner: what differs is changed,
 what is not in the file is removed, what is as before is not touched. All of it
 is done, or nothing. The file is a list of VIPs, alone or below the key vips;
@@ -19,7 +19,8 @@ an empty list removes all of the owner's.`}
 	var generation uint64
 	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON; -: standard input")
 	c.Flags().StringVar(&owner, "owner", "", "whose VIPs these are")
-	c.Flags().Uint64Var(&generation, "expect-generation", 0, "refuse where the owner's VIPs are of another generation than this")
+	c.Flags().Uint64Var(&generation, "expect-generation", 0,
+		"refuse where the owner's VIPs are of another generation than this")
 	for _, name := range []string{"file", "owner"} {
 		_ = c.MarkFlagRequired(name) // it fails only where there is no such flag
 	}

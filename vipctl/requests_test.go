@@ -150,6 +150,20 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// Painted text is as wide as what is seen of it, and is cut without a tone that
+// goes on behind it.
+func TestClip(t *testing.T) {
+	p := &page{color: true}
+	painted := p.paint(bad, "žluť") + " kůň"
+	for width, want := range map[int]string{
+		0: painted, 8: painted, 9: painted, 5: "\x1b[31mžluť\x1b[0m \x1b[0m", 2: "\x1b[31mžl\x1b[0m",
+	} {
+		if got := clip(painted, width); got != want {
+			t.Errorf("at %d: %q, want %q", width, got, want)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, tt := range []struct {
 		text  string

@@ -46,7 +46,8 @@ type specReader struct {
 }
 
 func (r *specReader) problem(n *yaml.Node, path, format string, args ...any) {
-	r.problems = append(r.problems, fmt.Sprintf("%s:%d:%d: %s: %s", r.name, n.Line, n.Column, path, clean(fmt.Sprintf(format, args...))))
+	what := clean(fmt.Sprintf(format, args...))
+	r.problems = append(r.problems, fmt.Sprintf("%s:%d:%d: %s: %s", r.name, n.Line, n.Column, clean(path), what))
 }
 
 // A field is what a key of a mapping is read by.

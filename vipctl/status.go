@@ -21,8 +21,8 @@ const (
 )
 
 func (a *app) statusVerb() *cobra.Command {
-	c := &cobra.Command{Use: "status", Short: "tell on one screen what is announced, to whom, and why not", Args: cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions}
+	c := &cobra.Command{Use: "status", Short: "tell on one screen what is announced, to whom, and why not",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions}
 	watch := watchFlag(c)
 	return a.verb(c, func(ctx context.Context, api vipdv1.VipServiceClient, _ []string) error {
 		o := &overview{app: a, api: api}
@@ -101,6 +101,7 @@ func (o *overview) redraw(ctx context.Context, tty bool) error {
 		stream: &stream{api: o.api, limit: o.app.timeout, request: &vipdv1.WatchRequest{}},
 		take:   func(*vipdv1.WatchResponse) {},
 		idle:   tty,
+		least:  time.Second, // each drawing asks the daemon, and the daemon its speaker
 		draw: func(ctx context.Context, trouble string, changed bool) error {
 			if changed && trouble == "" {
 				// An outage that begins here is the stream's to tell.

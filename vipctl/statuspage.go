@@ -59,14 +59,19 @@ func (o *overview) drawCounts(p *page) {
 	for _, part := range []struct {
 		n    uint32
 		word string
-	}{{c.GetWithdrawn(), "withdrawn"}, {c.GetUndecided(), "undecided"}, {c.GetOverridden(), "overridden"}, {c.GetUnconfirmed(), "unconfirmed"}} {
+	}{
+		{c.GetWithdrawn(), "withdrawn"}, {c.GetUndecided(), "undecided"},
+		{c.GetOverridden(), "overridden"}, {c.GetUnconfirmed(), "unconfirmed"},
+	} {
 		if part.n > 0 {
 			vips += fmt.Sprintf(", %d %s", part.n, part.word)
 		}
 	}
-	p.count("neighbors", c.GetNeighborsEstablished() < c.GetNeighbors(), share(c.GetNeighborsEstablished(), c.GetNeighbors(), "established"))
+	p.count("neighbors", c.GetNeighborsEstablished() < c.GetNeighbors(),
+		share(c.GetNeighborsEstablished(), c.GetNeighbors(), "established"))
 	p.count("bfd", c.GetBfdSessionsUp() < c.GetBfdSessions(), bfd)
-	p.count("backends", c.GetBackendsHealthy() < c.GetBackends(), share(c.GetBackendsHealthy(), c.GetBackends(), "healthy"))
+	p.count("backends", c.GetBackendsHealthy() < c.GetBackends(),
+		share(c.GetBackendsHealthy(), c.GetBackends(), "healthy"))
 	p.count("vips", c.GetAdvertised() < c.GetVips() || c.GetUnconfirmed() > 0, vips)
 }
 
@@ -122,10 +127,10 @@ func (o *overview) drawTroubled(p *page) {
 	more -= len(troubled)
 	var rows [][]cell
 	for _, v := range troubled {
-		rows = append(rows, []cell{in(vipTone(v), v.GetName()), in(plain, v.GetPrefix()), in(plain, p.since(v.GetSince())), in(plain, why(v))})
+		since := text(p.since(v.GetSince()))
+		rows = append(rows, []cell{in(vipTone(v), v.GetName()), text(v.GetPrefix()), since, text(why(v))})
 	}
-	section(p, "Not announced, or not as wanted:",
-		&grid{columns: []column{{title: "NAME"}, {title: "PREFIX"}, {title: "SINCE"}, {title: "WHY"}}, wrap: true}, rows)
+	section(p, "Not announced, or not as wanted:", &grid{columns: columns("NAME PREFIX SINCE WHY"), wrap: true}, rows)
 	if more > 0 {
 		p.line("%s", p.paint(faint, fmt.Sprintf("and %d more (vipctl vips --state withdrawn)", more)))
 	}
@@ -151,24 +156,23 @@ func (o *overview) drawLinks(p *page) {
 	var rows [][]cell
 	for _, n := range neighbors {
 		if n.GetState() != "established" || n.GetHold() != nil {
-			why := strings.Join(filled(hold(n.GetHold()), n.GetDescription()), "; ")
-			rows = append(rows, []cell{in(plain, n.GetAddress()), neighborState(n), in(plain, p.since(n.GetSince())), in(plain, why)})
+			why := text(strings.Join(filled(hold(n.GetHold()), n.GetDescription()), "; "))
+			rows = append(rows, []cell{text(n.GetAddress()), neighborState(n), text(p.since(n.GetSince())), why})
 		}
 	}
-	section(p, "Neighbors that are not in use:", troubles("NEIGHBOR"), first(p, rows))
+	section(p, "Neighbors that are not in use:", inUse("NEIGHBOR"), first(p, rows))
 	rows = nil
 	for _, s := range sessions {
 		if s.GetState() != "up" || s.GetProblem() != "" {
-			why := strings.Join(filled(s.GetProblem(), s.GetDiag(), s.GetInterface()), "; ")
-			rows = append(rows, []cell{in(plain, s.GetPeer()), in(sessionTone(s.GetState()), s.GetState()), in(plain, p.since(s.GetSince())), in(plain, why)})
+			state := in(sessionTone(s.GetState()), s.GetState())
+			why := text(strings.Join(filled(s.GetProblem(), s.GetDiag(), s.GetInterface()), "; "))
+			rows = append(rows, []cell{text(s.GetPeer()), state, text(p.since(s.GetSince())), why})
 		}
 	}
-	section(p, "BFD sessions that are not up:", troubles("PEER"), first(p, rows))
+	section(p, "BFD sessions that are not up:", inUse("PEER"), first(p, rows))
 }
 
-func troubles(what string) *grid {
-	return &grid{columns: []column{{title: what}, {title: "STATE"}, {title: "SINCE"}, {title: "WHY"}}, wrap: true}
-}
+func inUse(what string) *grid { return &grid{columns: columns(what + " STATE SINCE WHY"), wrap: true} }
 
 // filled returns those of some texts that are not empty.
 func filled(texts ...string) []string {
@@ -204,22 +208,21 @@ func (o *overview) drawVIPs(p *page) {
 	var rows [][]cell
 	for _, v := range vips {
 		t := v.GetTally()
-		rows = append(rows, []cell{in(plain, v.GetName()), in(plain, v.GetPrefix()), in(vipTone(v), v.GetState()),
-			in(plain, fmt.Sprintf("%d/%d", t.GetHealthy(), t.GetTotal())), in(plain, p.since(v.GetSince())), o.announcedTo(v)})
+		rows = append(rows, []cell{text(v.GetName()), text(v.GetPrefix()), in(vipTone(v), v.GetState()),
+			text(fmt.Sprintf("%d/%d", t.GetHealthy(), t.GetTotal())), text(p.since(v.GetSince())), o.announcedTo(v)})
 	}
-	section(p, "VIPs:", &grid{columns: []column{{title: "NAME"}, {title: "PREFIX"}, {title: "STATE"}, {title: "HEALTHY"}, {title: "SINCE"},
-		{title: "ANNOUNCED TO"}}, wrap: true}, rows)
+	section(p, "VIPs:", &grid{columns: columns("NAME PREFIX STATE HEALTHY SINCE ANNOUNCED-TO"), wrap: true}, rows)
 }
 
 // announcedTo tells which neighbors have a VIP in their Adj-RIB-Out; what could
 // not be asked is not claimed.
 func (o *overview) announcedTo(v *vipdv1.Vip) cell {
 	if !v.GetRoute().GetInstalled() {
-		return in(plain, "")
+		return text("")
 	}
 	sent := o.sent[v.GetName()]
 	if len(sent) == 0 {
-		return in(plain, "(in the speaker's table)")
+		return text("(in the speaker's table)")
 	}
 	var to []string
 	for _, s := range sent {
@@ -247,10 +250,10 @@ func (o *overview) drawEvents(p *page) {
 		return
 	}
 	for _, e := range events[:min(len(events), lastEvents)] {
-		rows = append(rows, []cell{in(plain, p.since(e.GetAt())), in(plain, e.GetKind()), in(plain, e.GetSubject()), in(eventTone(e.GetTo()), happened(p, e))})
+		what := in(eventTone(e.GetTo()), happened(p, e))
+		rows = append(rows, []cell{text(p.since(e.GetAt())), text(e.GetKind()), text(e.GetSubject()), what})
 	}
-	section(p, "Last events, newest first:",
-		&grid{columns: []column{{title: "AGO"}, {title: "KIND"}, {title: "SUBJECT"}, {title: "WHAT"}}, wrap: true}, rows)
+	section(p, "Last events, newest first:", &grid{columns: columns("AGO KIND SUBJECT WHAT"), wrap: true}, rows)
 }
 
 // happened tells of an event in one sentence. The reason of a decision begins

@@ -68,22 +68,17 @@ func (s *stream) run(ctx context.Context) error {
 // read reads one stream to its end, and returns whether it brought anything and
 // why it ended. Who is patient waits for a connection as long as it takes.
 func (s *stream) read(ctx context.Context, patient bool) (heard bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(s.limit, func() { cancel(context.DeadlineExceeded) })
-	defer timer.Stop()
+	ctx, dog := watch(ctx, s.limit)
+	defer dog.stop()
 	if patient {
-		timer.Stop()
+		dog.fed()
 	}
 	err = s.readAll(ctx, grpc.WaitForReady(patient), func(instance string) {
-		timer.Stop()
+		dog.fed()
 		heard = true
 		s.alive(instance)
 	})
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		err = status.FromContextError(context.DeadlineExceeded).Err()
-	}
-	return heard, err
+	return heard, dog.cause(err)
 }
 
 func (s *stream) readAll(ctx context.Context, wait grpc.CallOption, alive func(instance string)) error {

@@ -36,7 +36,8 @@ func (a *app) suggest(ctx context.Context, api vipdv1.VipServiceClient, vip stri
 	if len(near) == 0 {
 		return err
 	}
-	return failed("vipd refused: %s\n  did you mean %s?", cleanLines(status.Convert(err).Message()), strings.Join(near, ", "))
+	refusal := cleanLines(status.Convert(err).Message())
+	return failed("vipd refused: %s\n  did you mean %s?", refusal, strings.Join(near, ", "))
 }
 
 // nearest returns the names that are like word, best first.

@@ -1,6 +1,7 @@
 package vipctl
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,13 +20,17 @@ type cell struct {
 
 func in(t tone, text string) cell { return cell{text, t} }
 
-// texts makes cells without a tone.
-func texts(all ...string) []cell {
-	cells := make([]cell, len(all))
-	for i, s := range all {
-		cells[i].text = s
+func text(s string) cell { return cell{text: s} }
+
+func number[T uint32 | uint64](n T) cell { return text(strconv.FormatUint(uint64(n), 10)) }
+
+// columns makes columns of titles; those with a + are wide.
+func columns(titles string) (all []column) {
+	for title := range strings.FieldsSeq(titles) {
+		name, wide := strings.CutPrefix(title, "+")
+		all = append(all, column{name, wide})
 	}
-	return cells
+	return all
 }
 
 const (

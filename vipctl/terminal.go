@@ -33,9 +33,10 @@ func (a *app) page() *page {
 	if wide {
 		width = 0
 	}
+	auto := tty && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
 	return &page{
 		now: a.now(), width: width, wide: wide,
-		color: a.color == "always" || a.color == "auto" && tty && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb",
+		color: a.color == "always" || a.color == "auto" && auto,
 		ascii: !a.utf8(),
 	}
 }

@@ -116,8 +116,15 @@ func (l *live) interrupt() {
 // onTerminal starts a vipctl on a terminal of 80 by 24.
 func (r *rig) onTerminal(env []string, args ...string) *live {
 	r.Helper()
-	master, slave := pty(r.TB, 80, 24)
 	l := &live{TB: r.TB, stdout: newSink(), stderr: newSink()}
+	l.start(Process{Args: args, Env: r.env(env...), Stdin: strings.NewReader(""), Stdout: r.terminal(l.stdout), Stderr: l.stderr})
+	return l
+}
+
+// terminal returns one of 80 by 24, what is written to which a sink gets.
+func (r *rig) terminal(to *sink) *os.File {
+	r.Helper()
+	master, slave := pty(r.TB, 80, 24)
 	copied := make(chan struct{})
 	go func() { // ends when the last who has the terminal open closes it
 		defer close(copied)
@@ -125,7 +132,7 @@ func (r *rig) onTerminal(env []string, args ...string) *live {
 		for {
 			n, err := master.Read(buffer)
 			if n > 0 {
-				_, _ = l.stdout.Write(buffer[:n])
+				_, _ = to.Write(buffer[:n])
 			}
 			if err != nil {
 				return
@@ -133,8 +140,7 @@ func (r *rig) onTerminal(env []string, args ...string) *live {
 		}
 	}()
 	r.Cleanup(func() { _ = slave.Close(); <-copied; _ = master.Close() })
-	l.start(Process{Args: args, Env: r.env(env...), Stdin: strings.NewReader(""), Stdout: slave, Stderr: l.stderr})
-	return l
+	return slave
 }
 
 // pty opens a terminal.

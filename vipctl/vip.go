@@ -2,11 +2,13 @@ package vipctl
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 )
@@ -28,7 +30,7 @@ func (a *app) vipAddVerb() *cobra.Command {
 	c := &cobra.Command{Use: "add [NAME PREFIX]", Short: "add a VIP", ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 0 && len(args) != 2 {
-				return usage("vip add takes a name and a prefix, or --file alone")
+				return errors.New("vip add takes a name and a prefix, or --file alone")
 			}
 			return nil
 		},
@@ -38,8 +40,8 @@ func (a *app) vipAddVerb() *cobra.Command {
 	d.flags(c)
 	noWait := noWaitFlag(c)
 	return a.quick(c, func(ctx context.Context, api vipdv1.VipServiceClient, args []string) error {
-		if len(args) == 0 && d.file == "" {
-			return usage("a name and a prefix, or --file, are needed")
+		if (len(args) == 0) == (d.file == "") {
+			return usage("vip add takes a name and a prefix, or --file alone")
 		}
 		spec := &vipdv1.VipSpec{}
 		if len(args) == 2 {
@@ -49,14 +51,16 @@ func (a *app) vipAddVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var mustBeNew uint64
-		v, err := api.UpsertVip(ctx, &vipdv1.UpsertVipRequest{Vip: spec, Owner: d.owner, ExpectedVersion: &mustBeNew, Wait: !*noWait})
+		r := &vipdv1.UpsertVipRequest{Vip: spec, Owner: d.owner, Wait: !*noWait}
+		r.ExpectedVersion = proto.Uint64(0) // it must be new
+		v, err := api.UpsertVip(ctx, r)
 		return a.defined(v, spec.GetName(), err)
 	})
 }
 
 func (a *app) vipSetVerb() *cobra.Command {
-	c := &cobra.Command{Use: "set VIP", Short: "change a VIP that was added here", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs,
+	c := &cobra.Command{Use: "set VIP", Short: "change a VIP that was added here",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs,
 		Long: `set changes what its flags say and leaves the rest; --backend replaces all
 backends. With --file the file is the whole definition. A change that somebody
 else makes at the same time is not overwritten: then the exit code is 1.`,
@@ -65,6 +69,7 @@ else makes at the same time is not overwritten: then the exit code is 1.`,
 	d := &definition{}
 	d.flags(c)
 	c.Flags().StringVar(&d.prefix, "prefix", "", "another prefix")
+	c.MarkFlagsMutuallyExclusive("file", "prefix")
 	noWait := noWaitFlag(c)
 	return a.quick(c, func(ctx context.Context, api vipdv1.VipServiceClient, args []string) error {
 		before, err := api.GetVip(ctx, &vipdv1.GetVipRequest{Vip: args[0]})
@@ -81,8 +86,9 @@ else makes at the same time is not overwritten: then the exit code is 1.`,
 		if spec.GetName() != before.GetName() {
 			return usage("the file defines %q, not %q", spec.GetName(), before.GetName())
 		}
-		version := before.GetVersion()
-		v, err := api.UpsertVip(ctx, &vipdv1.UpsertVipRequest{Vip: spec, Owner: d.owner, ExpectedVersion: &version, Wait: !*noWait})
+		r := &vipdv1.UpsertVipRequest{Vip: spec, Owner: d.owner, Wait: !*noWait}
+		r.ExpectedVersion = proto.Uint64(before.GetVersion())
+		v, err := api.UpsertVip(ctx, r)
 		return a.defined(v, spec.GetName(), err)
 	})
 }
@@ -109,7 +115,8 @@ func (a *app) defined(v *vipdv1.Vip, name string, err error) error {
 }
 
 func (a *app) vipRemoveVerb() *cobra.Command {
-	c := &cobra.Command{Use: "rm VIP", Short: "remove a VIP that was added here", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
+	c := &cobra.Command{Use: "rm VIP", Short: "remove a VIP that was added here",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
 	r := &vipdv1.DeleteVipRequest{}
 	ownerFlag(c, &r.Owner)
 	noWait := noWaitFlag(c)
@@ -133,7 +140,8 @@ func (a *app) vipRemoveVerb() *cobra.Command {
 }
 
 func (a *app) vipShowVerb() *cobra.Command {
-	c := &cobra.Command{Use: "show VIP", Short: "show all that is known of one VIP", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
+	c := &cobra.Command{Use: "show VIP", Short: "show all that is known of one VIP",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVIPs}
 	return a.quick(c, func(ctx context.Context, api vipdv1.VipServiceClient, args []string) error {
 		v, err := api.GetVip(ctx, &vipdv1.GetVipRequest{Vip: args[0]})
 		if err != nil {
@@ -177,8 +185,8 @@ func drawVIP(p *page, v *vipdv1.Vip) {
 		if s.GetSent() {
 			word = in(good, "yes")
 		}
-		sent = append(sent, []cell{in(plain, s.GetNeighbor()), in(plain, s.GetSession()), word, in(plain, s.GetDetail())})
+		sent = append(sent, []cell{text(s.GetNeighbor()), text(s.GetSession()), word, text(s.GetDetail())})
 	}
 	section(p, "Backends:", &grid{columns: backendColumns()[1:]}, backends)
-	section(p, "Neighbors:", &grid{columns: []column{{title: "NEIGHBOR"}, {title: "SESSION"}, {title: "SENT"}, {title: "DETAIL"}}}, sent)
+	section(p, "Neighbors:", &grid{columns: columns("NEIGHBOR SESSION SENT DETAIL")}, sent)
 }

@@ -69,24 +69,22 @@ func (a *app) vipsVerb() *cobra.Command {
 }
 
 func vipColumns() []column {
-	return []column{{title: "NAME"}, {title: "PREFIX"}, {title: "STATE"}, {title: "HEALTHY"}, {title: "ROUTE"}, {title: "SINCE"},
-		{title: "MINIMUM", wide: true}, {title: "WEIGHT", wide: true}, {title: "RULE", wide: true}, {title: "OVERRIDE", wide: true},
-		{title: "OWNER", wide: true}, {title: "ATTRIBUTES", wide: true}, {title: "REASON"}}
+	return columns("NAME PREFIX STATE HEALTHY ROUTE SINCE +MINIMUM +WEIGHT +RULE +OVERRIDE +OWNER +ATTRIBUTES REASON")
 }
 
 func vipRow(p *page, v *vipdv1.Vip) []cell {
 	t := v.GetTally()
 	return []cell{
-		in(plain, v.GetName()), in(plain, v.GetPrefix()),
+		text(v.GetName()), text(v.GetPrefix()),
 		in(vipTone(v), v.GetState()),
-		in(plain, fmt.Sprintf("%d/%d", t.GetHealthy(), t.GetTotal())),
+		text(fmt.Sprintf("%d/%d", t.GetHealthy(), t.GetTotal())),
 		routeCell(v),
-		in(plain, p.since(v.GetSince())),
-		in(plain, v.GetMinHealthy()),
-		in(plain, fmt.Sprintf("%d/%d", t.GetHealthyWeight(), t.GetTotalWeight())),
-		in(plain, v.GetRule()), in(doubt, v.GetOverride().GetWord()), in(plain, v.GetOwner()),
-		in(plain, v.GetRoute().GetAttributes()),
-		in(plain, strings.TrimPrefix(why(v), v.GetState()+": ")), // the state has a column of its own
+		text(p.since(v.GetSince())),
+		text(v.GetMinHealthy()),
+		text(fmt.Sprintf("%d/%d", t.GetHealthyWeight(), t.GetTotalWeight())),
+		text(v.GetRule()), in(doubt, v.GetOverride().GetWord()), text(v.GetOwner()),
+		text(v.GetRoute().GetAttributes()),
+		text(strings.TrimPrefix(why(v), v.GetState()+": ")), // the state has a column of its own
 	}
 }
 
@@ -112,13 +110,13 @@ func routeCell(v *vipdv1.Vip) cell {
 	case r.GetForeign():
 		return in(doubt, "foreign")
 	case r.GetWanted() && r.GetConfirmed():
-		return in(plain, "installed")
+		return text("installed")
 	case r.GetWanted():
 		return in(doubt, "pending")
 	case r.GetInstalled():
 		return in(doubt, "leaving")
 	}
-	return in(plain, "-")
+	return text("-")
 }
 
 // why is the reason of a VIP's state, and where the speaker is not as wanted,
