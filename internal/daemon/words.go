@@ -120,7 +120,7 @@ func (d *daemon) keep(ctx context.Context, change func(*state.State)) error {
 	if err := d.memory.keep(ctx, change); err != nil {
 		d.Log.Error("request refused", zap.Error(err))
 		d.note(&vipdv1.Event{Kind: kindState, To: "not saved", Reason: err.Error()})
-		return control.Refuse(control.Exhausted, "refused, for it could not be kept: %v (nothing was changed)", err)
+		return control.Refuse(control.Exhausted, "the request could not be kept: %v (nothing was changed)", err)
 	}
 	return nil
 }
