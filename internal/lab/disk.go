@@ -13,6 +13,7 @@ import (
 // A Disk is a host's own small one.
 type Disk struct {
 	host    *Host
+	dir     string
 	ballast string // file that takes what is free
 }
 
@@ -20,12 +21,32 @@ type Disk struct {
 // What is started from now on has its configuration and its log there.
 func (h *Host) Disk(size int) *Disk {
 	h.lab.Helper()
-	h.dir = filepath.Join(h.dir, "disk")
-	h.lab.must(os.Mkdir(h.dir, 0o755))
+	d := h.Volume("disk", size)
+	h.dir = d.dir
+	return d
+}
+
+// Volume puts a disk of so many bytes at a folder of the host's, beside its
+// configuration and its logs.
+func (h *Host) Volume(name string, size int) *Disk {
+	h.lab.Helper()
+	dir := filepath.Join(h.dir, name)
+	h.lab.must(os.Mkdir(dir, 0o755))
 	h.lab.must(h.do(func() error {
-		return unix.Mount("tmpfs", h.dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))
+		return unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))
 	}))
-	return &Disk{h, filepath.Join(h.dir, "ballast")}
+	return &Disk{h, dir, filepath.Join(dir, "ballast")}
+}
+
+// Protect makes the disk read-only, as a kernel does that found an error on it.
+func (d *Disk) Protect() { d.remount(unix.MS_RDONLY) }
+
+// Unprotect lets it be written to again.
+func (d *Disk) Unprotect() { d.remount(0) }
+
+func (d *Disk) remount(how uintptr) {
+	d.host.lab.Helper()
+	d.host.lab.must(d.host.do(func() error { return unix.Mount("", d.dir, "", unix.MS_REMOUNT|how, "") }))
 }
 
 // Fill takes what is free. A file can then grow to the end of its last page, and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
@@ -23,6 +24,9 @@ type stage struct {
 func newStage(l *lab.Lab, o lab.RackOptions) *stage {
 	l.Helper()
 	o.Nodes = 1
+	if !strings.Contains(o.Vipd, "drain:") {
+		o.Vipd += "\ndrain: {grace_period: 0s}" // nothing is in flight
+	}
 	if o.BFD.Mult == 0 {
 		o.Vipd += "\nstate_dir: state"
 	}
