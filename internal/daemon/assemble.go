@@ -285,9 +285,11 @@ func (d *daemon) neighborChanged(was, is *vipdv1.Neighbor) {
 	if established(was) == established(is) && was.GetAdminDown() == is.GetAdminDown() {
 		return
 	}
-	e := &vipdv1.Event{Kind: kindNeighbor, Subject: is.GetAddress(), From: was.GetState(), To: is.GetState(), Reason: is.GetHold().GetReason()}
-	if is.GetAdminDown() {
-		e.To = "admin down"
+	state := func(n *vipdv1.Neighbor) string {
+		if n.GetAdminDown() {
+			return "admin down"
+		}
+		return n.GetState()
 	}
-	d.note(e)
+	d.note(&vipdv1.Event{Kind: kindNeighbor, Subject: is.GetAddress(), From: state(was), To: state(is), Reason: is.GetHold().GetReason()})
 }
