@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/healthloop"
@@ -218,6 +219,8 @@ func (d *daemon) waitConnections(patient context.Context) {
 		case err == nil && n == 0:
 			d.Log.Info("no connections left", zap.String("measured", d.measure()))
 			return
+		case err == nil:
+			d.showConnections(n)
 		}
 		// The service manager's patience is not for connections that last.
 		d.Notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=draining: %d connections left", (10 * time.Second).Microseconds(), n))
@@ -230,6 +233,15 @@ func (d *daemon) waitConnections(patient context.Context) {
 func (d *daemon) showStop(phase, reason string) {
 	d.stopping.Store(&vipdv1.Drain{Phase: phase, By: "vipd", Reason: reason, Since: stamp(time.Now()), Stopping: true})
 	d.publisher.Node()
+}
+
+// showConnections adds to it how many connections it waits for.
+func (d *daemon) showConnections(n int) {
+	stop := proto.CloneOf(d.stopping.Load())
+	stop.Connections, stop.Measured = uint64(n), d.measure()
+	if !proto.Equal(stop, d.stopping.Swap(stop)) {
+		d.publisher.Node()
+	}
 }
 
 // alreadyOut tells whether an operator drained this node before it leaves: then
