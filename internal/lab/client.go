@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -124,4 +125,16 @@ func connect(to netip.AddrPort) (*os.File, error) {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), to.String()), nil
+}
+
+// Dial opens a connection, which ends with the test at the latest.
+func (h *Host) Dial(to netip.AddrPort) net.Conn {
+	h.lab.Helper()
+	var conn net.Conn
+	h.lab.must(h.do(func() (err error) {
+		conn, err = net.DialTimeout("tcp", to.String(), patience)
+		return err
+	}))
+	h.lab.Cleanup(func() { _ = conn.Close() }) // it may be closed by then
+	return conn
 }

@@ -71,6 +71,16 @@ func (h *Host) Routes(inside string) int {
 	return strings.Count(h.Run("ip", "-o", "-4", "route", "show", "root", inside, "proto", "bgp"), "\n")
 }
 
+// Track has the host's kernel keep track of connections. Where it can't, the test
+// is skipped, or fails if VIPD_REQUIRE is 1.
+func (h *Host) Track() {
+	h.lab.Helper()
+	const rules = "table inet tracked {\n chain in {\n type filter hook input priority filter\n ct state new accept\n }\n}\n"
+	if _, err := h.output(rules, "nft", "-f", "-"); err != nil {
+		missing(h.lab, "no nf_conntrack in this kernel: %v", err)
+	}
+}
+
 // probe is a route that nobody else has.
 const probe = "203.0.113.255"
 
