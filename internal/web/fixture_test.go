@@ -57,11 +57,11 @@ func node() *vipdv1.Node {
 
 func vips() []*vipdv1.Vip {
 	return []*vipdv1.Vip{
-		vip("web", "192.0.2.10/32", "advertised", "3 of 4 backends healthy", 3, 4),
-		with(vip("web-6", "2001:db8::10/128", "advertised", "1 of 4 backends healthy: degraded below 50%", 1, 4), func(v *vipdv1.Vip) {
+		vip("web", "192.0.2.10/32", "advertised", "advertised: 3 of 4 backends healthy (minimum 1)", 3, 4),
+		with(vip("web-6", "2001:db8::10/128", "advertised", "advertised: 1 of 4 backends healthy, degraded: below 50%", 1, 4), func(v *vipdv1.Vip) {
 			v.Degraded = true
 		}),
-		with(vip("mail", "192.0.2.11/32", "withdrawn", "0 of 2 backends healthy, 1 needed", 0, 2), func(v *vipdv1.Vip) {
+		with(vip("mail", "192.0.2.11/32", "withdrawn", "withdrawn: 0 of 2 backends healthy (minimum 1)", 0, 2), func(v *vipdv1.Vip) {
 			v.Since = before(90 * time.Second)
 		}),
 		with(vip("dns", "192.0.2.12/32", "withdrawn", "withdrawn by alice: kernel update", 2, 2), func(v *vipdv1.Vip) {
@@ -139,11 +139,11 @@ func sessions() []*vipdv1.BfdSession {
 
 func events() []*vipdv1.Event {
 	return []*vipdv1.Event{
-		{At: before(26 * time.Hour), Kind: "vip", Subject: "web", From: "undecided", To: "advertised", Reason: "3 of 4 backends healthy"},
+		{At: before(26 * time.Hour), Kind: "vip", Subject: "web", From: "undecided", To: "advertised", Reason: "advertised: 3 of 4 backends healthy (minimum 1)"},
 		{At: before(2 * time.Minute), Kind: "bfd", Subject: "10.0.0.253", From: "up", To: "down", Reason: "Control Detection Time Expired"},
 		{At: before(91 * time.Second), Kind: "backend", Subject: "mail", From: "up", To: "down", Reason: "backend-1: connection refused"},
 		{
-			At: before(90 * time.Second), Kind: "vip", Subject: "mail", From: "advertised", To: "withdrawn", Reason: "0 of 2 backends healthy, 1 needed",
+			At: before(90 * time.Second), Kind: "vip", Subject: "mail", From: "advertised", To: "withdrawn", Reason: "withdrawn: 0 of 2 backends healthy (minimum 1)",
 			Inputs: map[string]string{"tally": "0 of 2", "rule": "checks"},
 		},
 		{At: before(time.Minute), Kind: "override", Subject: "dns", To: "withdraw", Reason: "kernel update", By: "alice"},

@@ -115,6 +115,7 @@ type eventRow struct {
 	*vipdv1.Event
 	At   moment
 	Tone tone // of what it is now
+	Why  string
 }
 
 // eventRows are the last events, newest first, of a subject or of all.
@@ -129,7 +130,7 @@ func (p *pages) eventRows(now time.Time, subject string, limit int) (out []event
 		if !ok {
 			t = idle
 		}
-		out = append(out, eventRow{e, clock(now, e.GetAt()), t})
+		out = append(out, eventRow{e, clock(now, e.GetAt()), t, why(e.GetTo(), e.GetReason())})
 	}
 	return out
 }

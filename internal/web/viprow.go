@@ -22,6 +22,7 @@ type vipRow struct {
 	ID, Toggle string
 	Mark       mark
 	For        moment
+	Why        string
 	Notes      []mark
 	Operator   *operator // nil: the checks decide
 	Detail     *vipFacts // nil: not open
@@ -103,7 +104,8 @@ func (p *pages) fresh(ctx context.Context, vips []*vipdv1.Vip, v view) (map[stri
 func rowOf(now time.Time, v *vipdv1.Vip, in view) vipRow {
 	row := vipRow{
 		Vip: v, ID: anchor(v.GetName()), Toggle: in.toggle(v.GetName()),
-		Mark: mark{vipTone(v), v.GetState()}, For: ago(now, v.GetSince()), Notes: vipNotes(now, v),
+		Mark: mark{vipTone(v), v.GetState()}, For: ago(now, v.GetSince()),
+		Why: why(v.GetState(), v.GetReason()), Notes: vipNotes(now, v),
 	}
 	if o := v.GetOverride(); o != nil {
 		row.Operator = &operator{mark{warn, "Override: " + o.GetWord()}, o.GetBy(), o.GetReason(), left(now, o.GetUntil())}

@@ -134,4 +134,7 @@ func joined(sep string, parts ...string) string {
 	return strings.Join(kept, sep)
 }
 
+// why leaves out of a reason what is said beside it: "withdrawn: 0 of 1 …".
+func why(state, reason string) string { return strings.TrimPrefix(reason, state+": ") }
+
 func spaced(word string) string { return strings.ReplaceAll(word, "_", " ") }
