@@ -175,10 +175,20 @@ func drainMessage(p drain.Progress, measure string) *vipdv1.Drain {
 	out := &vipdv1.Drain{
 		Phase: p.Phase, By: p.Order.By, Reason: p.Order.Reason, Since: stamp(p.Order.Since), Until: stamp(p.Order.Until), Connections: uint64(p.Connections),
 	}
-	if measure != uncounted {
+	// Before all is withdrawn nothing is counted: 0 would be no number.
+	if measure != uncounted && (p.Phase == drain.Withdrawn || p.Phase == drain.Drained) {
 		out.Measured = measure
 	}
 	return out
+}
+
+// progressMessage is how far a drain is, with the routes that are there now.
+func (d *daemon) progressMessage(p drain.Progress) *vipdv1.DrainProgress {
+	left := p.RoutesLeft
+	if d.rec != nil && !p.Done {
+		_, left, _, _ = d.rec.Counts()
+	}
+	return &vipdv1.DrainProgress{Drain: drainMessage(p, d.measure()), RoutesLeft: uint32(left), Done: p.Done, Outcome: p.Outcome}
 }
 
 // followDrain tells of a drain until it is done, or is not in force any more.
@@ -188,10 +198,7 @@ func (d *daemon) followDrain(ctx context.Context, since time.Time, tell func(*vi
 		if p.Phase == "" || !p.Order.Since.Equal(since) {
 			return tell(&vipdv1.DrainProgress{Outcome: drain.Ended})
 		}
-		message := &vipdv1.DrainProgress{
-			Drain: drainMessage(p, d.measure()), RoutesLeft: uint32(p.RoutesLeft), Done: p.Done, Outcome: p.Outcome,
-		}
-		if err := tell(message); err != nil || p.Done {
+		if err := tell(d.progressMessage(p)); err != nil || p.Done {
 			return err
 		}
 		select {

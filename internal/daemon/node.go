@@ -165,7 +165,7 @@ func (n node) Drain(ctx context.Context, by control.Actor, r *vipdv1.DrainReques
 		return n.followDrain(ctx, since, tell)
 	}
 	p, _ := n.drainer.Progress()
-	return tell(&vipdv1.DrainProgress{Drain: drainMessage(p, n.measure()), RoutesLeft: uint32(p.RoutesLeft), Done: p.Done, Outcome: p.Outcome})
+	return tell(n.progressMessage(p))
 }
 
 // Undrain puts it back.
