@@ -41,7 +41,7 @@ func (s *stage) drainsToTheEnd(web netip.AddrPort, measure string) {
 	v := s.n1.Vipd
 	conn := s.Client.Dial(web)
 	drain := v.Follow("drain-"+web.Addr().String(), "drain", "--wait", "--reason", "new kernel")
-	drain.Says(soon, "0 routes left, 1 connections left", 1)
+	drain.Says(soon, "withdrawn: 0 routes left, 1 connections left", 1)
 	s.agree("nothing is announced")
 	s.told([]string{"new kernel", "1 connections (" + measure + ")"}, "status")
 	if drain.Exited() {
