@@ -44,6 +44,7 @@ type fake struct {
 	progress  []*vipdv1.DrainProgress // what Drain tells
 	between   chan struct{}           // what is told after the first of it waits for this; nil: nothing waits
 	unseen    bool                    // the speaker shows nothing
+	astray    bool                    // Watch takes no reader for one that knows where it was
 	nameless  bool                    // ListEvents names no instance, as it once did
 }
 

@@ -51,9 +51,11 @@ func (f *fake) Watch(r *vipdv1.WatchRequest, s grpc.ServerStreamingServer[vipdv1
 		after, known = f.sequence, r.GetEventsOnly()
 	}
 	var first []*vipdv1.WatchResponse
-	if !known {
-		after = f.sequence
-		first = f.snapshot(r)
+	if !known || f.astray {
+		after, first = f.sequence, f.snapshot(r)
+		if r.GetEventsOnly() {
+			after = f.forget // what is kept follows
+		}
 	}
 	f.mu.Unlock()
 	if err := s.SendHeader(metadata.MD{}); err != nil {
@@ -92,7 +94,7 @@ func (f *fake) snapshot(r *vipdv1.WatchRequest) []*vipdv1.WatchResponse {
 		return &vipdv1.WatchResponse{Instance: f.instance, Sequence: sequence, Body: &vipdv1.WatchResponse_Snapshot{Snapshot: s}}
 	}
 	if r.GetEventsOnly() {
-		return []*vipdv1.WatchResponse{wrap(f.sequence, &vipdv1.Snapshot{First: true, Last: true, Missed: missed})}
+		return []*vipdv1.WatchResponse{wrap(f.forget, &vipdv1.Snapshot{First: true, Last: true, Missed: missed})}
 	}
 	var vips []*vipdv1.Vip
 	for _, v := range f.vips {

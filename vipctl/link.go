@@ -29,12 +29,11 @@ func (l *link) dialed(err error) {
 	l.cause = err
 }
 
-// ended notes why reading ended. The first cause counts: the end of a
-// connection that was refused says less than the refusal.
+// ended notes why a connection ended, unless that was our own doing.
 func (l *link) ended(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cause == nil && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, net.ErrClosed) {
 		l.cause = err
 	}
 }

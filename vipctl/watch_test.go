@@ -114,6 +114,20 @@ func TestWatchedListForPrograms(t *testing.T) {
 	y.interrupt()
 }
 
+// A restart brings all objects again; only those that are other than before are
+// told.
+func TestWatchedListForProgramsOverARestart(t *testing.T) {
+	r := newRig(t, small())
+	l := r.live("vips", "-w", "-o", "json")
+	l.stdout.wait(t, `"name":"api"`, `"name":"dns"`, `"name":"mail"`, `"name":"web"`, "\n")
+	r.restart(second())
+	l.stdout.wait(t, `{"vip_removed":"mail"}`, `"name":"web"`, "\n")
+	l.interrupt()
+	if n := strings.Count(l.stdout.String(), "\n"); n != 6 {
+		t.Errorf("4 objects and 2 changes in %d lines:\n%s", n, l.stdout)
+	}
+}
+
 func TestOtherListsAreWatchedToo(t *testing.T) {
 	r := newRig(t, small())
 	backends, neighbors, sessions := r.live("backends", "web", "-w"), r.live("neighbors", "-w"), r.live("bfd", "-w")
@@ -240,7 +254,9 @@ func TestFollowedEventsLoseNothing(t *testing.T) {
 	r.fake.happen("backend", "web/a", "third")
 	l.stdout.wait(t, "first\n", "second\n", "third\n")
 
-	r.restart(second())
+	f := second()
+	f.sequence = 500 // it has overtaken the former one meanwhile
+	r.restart(f)
 	l.stderr.wait(t, "connected again\n", "connected again: vipd was restarted\n")
 	l.stdout.wait(t, "third\n", "after the restart\n")
 	r.fake.happen("backend", "web/a", "fourth")
@@ -251,6 +267,24 @@ func TestFollowedEventsLoseNothing(t *testing.T) {
 		}
 	}
 	l.interrupt()
+}
+
+// A reader that vipd takes for one that was too slow is told all that is kept
+// again, and tells the user only what is new.
+func TestFollowedEventsAreNotRepeated(t *testing.T) {
+	r := newRig(t, small())
+	for range 3 {
+		r.fake.happen("backend", "web/a", "kept")
+	}
+	r.fake.astray = true
+	l := r.live("events", "-f")
+	l.stdout.wait(t, "kept\n", "kept\n", "kept\n")
+	r.fake.happen("backend", "web/a", "the next one")
+	l.stdout.wait(t, "the next one\n")
+	l.interrupt()
+	if n := strings.Count(l.stdout.String(), "kept\n"); n != 3 {
+		t.Errorf("3 events are told %d times:\n%s", n, l.stdout)
+	}
 }
 
 // A vipd that does not name its instance is known to be another one by what it
