@@ -96,6 +96,7 @@ func (s *Server) admit(ctx context.Context, method string) (*caller, error) {
 	if wait := s.pace.wait(who.key, time.Now()); wait > 0 {
 		text := fmt.Sprintf("%s changes too much, more than %v a second: try again in %v, and use ReplaceVips for many VIPs",
 			who.actor, s.limits.mutations, wait.Round(time.Millisecond))
+		s.refused.Add(1)
 		return nil, detailed(codes.ResourceExhausted, text, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 	}
 	return who, nil
@@ -107,6 +108,7 @@ func (s *Server) allow(who *caller, method string) error {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
 	if !s.grants.Load().may(who, needs(method)) {
+		s.refused.Add(1)
 		return status.Error(codes.PermissionDenied, denial(who, method))
 	}
 	return nil

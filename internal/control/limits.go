@@ -40,8 +40,8 @@ func defaultLimits() limits {
 		connections:       128,
 		callerConnections: 64,
 		streams:           64,
-		watches:           128,
-		callerWatches:     32,
+		watches:           256,
+		callerWatches:     128,
 		mutations:         50,
 		burst:             200,
 		handshake:         10 * time.Second,
@@ -93,6 +93,13 @@ func (q *quota) leave(key string) {
 	if q.of[key]--; q.of[key] == 0 {
 		delete(q.of, key)
 	}
+}
+
+// now is how many there are.
+func (q *quota) now() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count
 }
 
 // paced is how many callers have a pace of their own; it bounds memory.

@@ -60,7 +60,12 @@ type Server struct {
 	listeners []*listener
 	stopping  chan struct{}
 	streams   sync.WaitGroup // goroutines that send
+	refused   atomic.Uint64  // calls, by role or rate
 }
+
+// Stats tells how many watch now, and how many calls were refused by role or
+// rate.
+func (s *Server) Stats() (watchers int, refused uint64) { return s.watches.now(), s.refused.Load() }
 
 // New returns a Server. It starts and opens nothing.
 func New(o Options) *Server { return newServer(o, defaultLimits()) }

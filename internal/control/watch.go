@@ -23,6 +23,7 @@ func (v service) Watch(r *vipdv1.WatchRequest, stream grpc.ServerStreamingServer
 	s := v.s
 	who, ok := callerOf(stream.Context())
 	if !ok || !s.watches.enter(who.key) {
+		s.refused.Add(1)
 		return status.Errorf(codes.ResourceExhausted, "too many Watch streams: vipd serves %d, and %d of one caller",
 			s.limits.watches, s.limits.callerWatches)
 	}

@@ -25,7 +25,10 @@ func (d *daemon) publishing() publish.Sources {
 }
 
 // note puts an event on the board.
-func (d *daemon) note(e *vipdv1.Event) { d.board.Note(e) }
+func (d *daemon) note(e *vipdv1.Event) {
+	e.Reason = strings.ToValidUTF8(e.Reason, "�") // a backend's words may be anything
+	d.board.Note(e)
+}
 
 func stamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {

@@ -25,6 +25,10 @@ func (d *daemon) status(ctx context.Context) (web.Status, error) {
 	s := web.Status{
 		Draining: d.drainShown() != nil, Reload: *d.reload.Load(), ProbesSkipped: loop.Skipped, Hooks: d.hooks.stats(),
 	}
+	if d.api != nil {
+		watchers, refused := d.api.Stats()
+		s.API = &web.API{Watchers: watchers, Refused: refused}
+	}
 	if d.memory.keeps() {
 		s.State = &web.State{Saves: d.memory.saves.Load(), Failures: d.memory.failures.Load()}
 	}

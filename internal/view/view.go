@@ -4,6 +4,7 @@ package view
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -75,7 +76,9 @@ func backend(b healthloop.BackendStatus, address string) *vipdv1.Backend {
 		Health: b.Health.String(), Since: stamp(b.Since),
 	}
 	if b.Err != nil {
-		out.Error, out.Failure = b.Err.Error(), string(b.Reason)
+		// A backend's words may be anything, and one message with other bytes than
+		// UTF-8 would spoil the whole list.
+		out.Error, out.Failure = strings.ToValidUTF8(b.Err.Error(), "�"), string(b.Reason)
 	}
 	return out
 }

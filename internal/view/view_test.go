@@ -207,3 +207,10 @@ func TestSentToTellsOfEachNeighborInTheirOrder(t *testing.T) {
 		wantMessage(t, got[i], want[i])
 	}
 }
+
+func TestBackendMaySayAnything(t *testing.T) {
+	s := healthloop.VIPStatus{Backends: []healthloop.BackendStatus{{Err: errors.New("said \xff")}}}
+	if _, err := proto.Marshal(VIP(s, Def{}, bgpclient.RouteStatus{}, "")); err != nil {
+		t.Error(err)
+	}
+}

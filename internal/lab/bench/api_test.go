@@ -172,13 +172,15 @@ func (c *controller) watch(v *lab.Vipd, readers int) *figure {
 // count reads until it saw every override's event.
 func (c *controller) count(ctx context.Context, ready func()) {
 	stream, err := c.client.Watch(ctx, &vipdv1.WatchRequest{})
+	once := sync.OnceFunc(ready)
+	defer once()
 	for seen := 0; err == nil && seen < overrides; {
 		var r *vipdv1.WatchResponse
 		if r, err = stream.Recv(); err != nil {
 			break
 		}
 		if r.GetSnapshot().GetLast() {
-			ready()
+			once()
 		}
 		if r.GetChange().GetEvent().GetKind() == "override" {
 			seen++
