@@ -33,7 +33,7 @@ has begun.`}
 			return err
 		}
 		r.Wait = r.Wait && !*noWait
-		ctx, dog := watch(ctx, a.timeout)
+		ctx, dog := newWatchdog(ctx, a.timeout)
 		defer dog.stop()
 		patient := r.Wait && !c.Flags().Changed("timeout")
 		last, err := a.followDrain(ctx, api, r, func() {

@@ -99,8 +99,15 @@ func TestSocketOfOthers(t *testing.T) {
 	if err := os.Chmod(r.socket, 0o660); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"permission denied: " + r.socket + " (mode 0660) is for group " + groupName(uint32(os.Getgid())),
-		"sudo usermod -aG " + groupName(uint32(os.Getgid())), "use sudo"}
+	gid := os.Getgid()
+	if os.Getuid() == 0 {
+		gid = 65530 // nobody should join root's
+		if err := os.Chown(r.socket, 0, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group := groupName(uint32(gid))
+	want := []string{"permission denied: " + r.socket + " (mode 0660) is for group " + group, "sudo usermod -aG " + group, "use sudo"}
 	if os.Getuid() != 0 {
 		if err := os.Chmod(r.socket, 0); err != nil {
 			t.Fatal(err)
@@ -138,9 +145,10 @@ func TestSocketOfOthers(t *testing.T) {
 	text := endpoint{network: "unix", address: r.socket}.unreachable(err, false)
 	outcome{stderr: text, code: exitUnreachable}.want(t, exitUnreachable, want...)
 
-	// Where even the folder is closed, that is what is told.
-	text = endpoint{network: "unix", address: r.socket + "/no/such"}.unreachable(fs.ErrPermission, false)
-	if !strings.Contains(text, "permission denied") {
+	// Where the socket can't even be seen, its folder is told; nobody is to join
+	// group root.
+	text = endpoint{network: "unix", address: "/etc/no-such.sock"}.unreachable(fs.ErrPermission, false)
+	if !strings.Contains(text, "permission denied: /etc (mode 0755) is for group root\n  use sudo, or") {
 		t.Error(text)
 	}
 }

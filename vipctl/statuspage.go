@@ -132,7 +132,7 @@ func (o *overview) drawTroubled(p *page) {
 	}
 	section(p, "Not announced, or not as wanted:", &grid{columns: columns("NAME PREFIX SINCE WHY"), wrap: true}, rows)
 	if more > 0 {
-		p.line("%s", p.paint(faint, fmt.Sprintf("and %d more (vipctl vips --state withdrawn)", more)))
+		p.line("%s", p.paint(faint, fmt.Sprintf("and %d more (vipctl vips --state withdrawn, or undecided)", more)))
 	}
 }
 

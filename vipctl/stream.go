@@ -68,7 +68,7 @@ func (s *stream) run(ctx context.Context) error {
 // read reads one stream to its end, and returns whether it brought anything and
 // why it ended. Who is patient waits for a connection as long as it takes.
 func (s *stream) read(ctx context.Context, patient bool) (heard bool, err error) {
-	ctx, dog := watch(ctx, s.limit)
+	ctx, dog := newWatchdog(ctx, s.limit)
 	defer dog.stop()
 	if patient {
 		dog.fed()

@@ -52,8 +52,11 @@ func (e endpoint) forbidden() string {
 		if s, ok := info.Sys().(*syscall.Stat_t); ok {
 			group = groupName(s.Gid)
 		}
-		return fmt.Sprintf(`permission denied: %s (mode %04o) is for group %s
-  join it: sudo usermod -aG %s "$USER", then log in again; or use sudo`, path, info.Mode().Perm(), group, group)
+		text := fmt.Sprintf("permission denied: %s (mode %04o) is for group %s\n  ", path, info.Mode().Perm(), group)
+		if group == "root" {
+			return text + "use sudo, or have vipd make its socket for another group (api.group)"
+		}
+		return text + fmt.Sprintf(`join it: sudo usermod -aG %s "$USER", then log in again; or use sudo`, group)
 	}
 	return fmt.Sprintf("permission denied: %s; use sudo", e.address)
 }
@@ -85,7 +88,7 @@ func (e endpoint) untrusted(cause error) string {
 		return fmt.Sprintf(`the certificate of vipd at %s is for other names: %v
   say which one is meant: --server-name`, e, hostname)
 	case errors.As(cause, &record):
-		return fmt.Sprintf("what listens at %s talks no TLS; to a vipd with api.insecure_loopback, say --insecure-loopback", e)
+		return fmt.Sprintf("what listens at %s talks no TLS; if it is a vipd with api.insecure_loopback: --insecure-loopback", e)
 	}
 	var refused *net.OpError
 	if !errors.As(cause, &refused) || refused.Op != "remote error" {

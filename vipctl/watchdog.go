@@ -16,8 +16,8 @@ type watchdog struct {
 	end   context.CancelCauseFunc
 }
 
-// watch returns a context for the call, which ends with the watchdog's.
-func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
+// newWatchdog returns a context for the call, which ends with the watchdog's.
+func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, end := context.WithCancelCause(ctx)
 	w := &watchdog{ctx: ctx, end: end}
 	w.timer = time.AfterFunc(limit, func() { end(context.DeadlineExceeded) })
