@@ -66,7 +66,9 @@ func (s *stage) drainsToTheLimit(measure string) {
 	v.Configure(strings.Replace(s.n1.Config, patience, "1s", 1))
 	does(s, v, "reload")
 	conn := s.Client.Dial(s.Web4())
-	says(s, v.Ctl("drain", "--wait"), failed, "not drained: 1 connections were left when drain.connections_limit was reached")
+	const left = "vipctl: not drained: 1 connections were left when drain.connections_limit was reached"
+	documented(s, left)
+	says(s, v.Ctl("drain", "--wait"), failed, left)
 	says(s, does(s, v, "events", "--kind", "drain"), done, "1 connections ("+measure+") were left after 1s")
 	if err := conn.Close(); err != nil {
 		s.Error(err)

@@ -14,14 +14,16 @@ import (
 // notice none of it.
 func TestMaintenance(t *testing.T) {
 	t.Parallel()
-	rack := lab.NewRack(lab.New(t), lab.RackOptions{Nodes: 2, Speaker: "3.10", Vipd: "state_dir: state\ndrain: {prefer_others: 1s, grace_period: 0s}"})
+	rack := lab.NewRack(lab.New(t), lab.RackOptions{Nodes: 2, Speaker: "3.37.0", Vipd: "state_dir: state\ndrain: {prefer_others: 1s, grace_period: 0s}"})
 	rack.KeepFlows()
 	n1, n2 := rack.Nodes[0], rack.Nodes[1]
 	rack.Within(soon, "both nodes attract traffic", func() error { return rack.Via(n1, n2) })
 	load := rack.Client.Load(200, rack.Web4())
 	rack.Within(soon, "clients are served", func() error { return served(load, n1, n2) })
 
-	says(t, n1.Vipd.Ctl("drain", "--wait", "--reason", "upgrade"), done, "prefer_others: 2 routes left", "drained: upgrade", "the speaker shows no route of this node")
+	drain := n1.Vipd.Ctl("drain", "--wait", "--reason", "upgrade")
+	says(t, drain, done, "prefer_others: 2 routes left", "drained: upgrade", "the speaker shows no route of this node")
+	documented(t, drain.Out)
 	rack.Within(soon, "the other node attracts all", func() error { return rack.Via(n2) })
 	drained := time.Now()
 	rack.Within(soon, "nobody asks n1 any more", func() error { return served(load, n2) })
@@ -72,7 +74,7 @@ func served(load *lab.Load, nodes ...*lab.Node) error {
 // words are in force all the time.
 func TestUpgradeIsNotSeen(t *testing.T) {
 	t.Parallel()
-	s := newStage(lab.New(t), lab.RackOptions{Speaker: "3.10", Restart: 60})
+	s := newStage(lab.New(t), lab.RackOptions{Speaker: "3.37.0", Restart: 60})
 	does(t, s.n1.Vipd, "vip", "add", "made", "198.51.100.1", "--check", "web", "--backend", "127.0.0.1:8081")
 	does(t, s.n1.Vipd, "withdraw", "web6", "--reason", "not now")
 	s.agree("words are in force", "made", "web4")
@@ -93,4 +95,11 @@ func TestUpgradeIsNotSeen(t *testing.T) {
 		t.Errorf("deleted in the router's kernel: %q", deleted)
 	}
 	s.explained("web6", "override", "not now")
+
+	// By SIGTERM gobgpd says goodbye, and the router keeps nothing for who did.
+	s.n1.Gobgpd.Stop(soon)
+	s.Within(soon, "the router has dropped the routes", func() error { return s.Tor.Via(s.VIP4) })
+	if s.n1.Vipd.Exited() {
+		t.Error("vipd has ended")
+	}
 }

@@ -84,7 +84,9 @@ func runbook(t *testing.T, all []trouble, speaker string) {
 		}
 		began := time.Now()
 		x.begin(s)
-		s.explained(x.vip, x.cause, x.explain...)
+		e := s.explained(x.vip, x.cause, x.explain...)
+		documented(t, e.GetSummary())
+		documented(t, "hint: "+e.GetHint())
 		s.told(x.status, "status")
 		x.end(s)
 		s.explained("web4", "announced", "announced to 2 of 2 neighbors")

@@ -92,15 +92,17 @@ func (s *stage) agreed(vips []string) error {
 
 // explained waits until vipctl explain tells a cause of a VIP, and with each of
 // these words in its text.
-func (s *stage) explained(vip, cause string, words ...string) {
+func (s *stage) explained(vip, cause string, words ...string) *vipdv1.Explanation {
 	s.Helper()
 	s.told(words, "explain", vip)
+	var e *vipdv1.Explanation
 	s.Within(soon, vip+" is explained by "+cause, func() error {
-		if e := tells(s, s.n1.Vipd, &vipdv1.Explanation{}, "explain", vip); e.GetCause() != cause {
+		if e = tells(s, s.n1.Vipd, &vipdv1.Explanation{}, "explain", vip); e.GetCause() != cause {
 			return errors.New(e.GetCause() + ": " + e.GetSummary())
 		}
 		return nil
 	})
+	return e
 }
 
 // told waits until vipctl tells each of these words.

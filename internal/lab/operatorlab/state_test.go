@@ -45,6 +45,9 @@ func TestDiskOfWords(t *testing.T) {
 		s.For(500*time.Millisecond, "nothing is heard", func() error { return s.Heard(s.n1, began, 0, 0) })
 		s.agree("nothing was changed", "web6")
 		says(t, v.Ctl("events", "--kind", "state"), done, "not saved", bad.says)
+		if n := v.Metric("vipd_state_saves_total", `result="failed"`); n < 4 {
+			t.Errorf("%v failures are counted", n)
+		}
 		s.n1.Backends[0].Kill()
 		s.agree("the checks go on")
 		s.n1.Backends[0].Again()
@@ -68,7 +71,8 @@ func TestCorruptState(t *testing.T) {
 	s := newStage(lab.New(t), lab.RackOptions{})
 	v := s.n1.Vipd
 	does(t, v, "withdraw", "web4", "--reason", "before")
-	s.agree("a word is kept", "web6")
+	does(t, v, "vip", "add", "made", "198.51.100.1", "--check", "web", "--backend", "127.0.0.1:8081")
+	s.agree("words are kept", "made", "web6")
 	began := time.Now()
 	v.Kill()
 	s.n1.Run("sed", "-i", "s/before/before?/", "state/state.json")
@@ -77,8 +81,8 @@ func TestCorruptState(t *testing.T) {
 
 	v.AgainWith("--ignore-state")
 	s.answers()
-	s.agree("the word is as never said", "web4", "web6")
-	s.heard(began, 1, 0)
+	s.agree("words are as never said", "web4", "web6")
+	s.heard(began, 1, 1) // web6 is not touched
 	if kept := s.n1.Run("cat", "state/state.json.bad"); !strings.Contains(kept, "before?") {
 		t.Errorf("kept aside is %q", kept)
 	}
