@@ -21,6 +21,8 @@ import (
 const (
 	watchers  = 100
 	overrides = 100
+	// perConnection is below the streams that one connection may have.
+	perConnection = 25
 )
 
 // What a controller and an operator wait for at a node with 10,000 VIPs that were
@@ -150,9 +152,14 @@ func (c *controller) watch(v *lab.Vipd, readers int) *figure {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 2*soon)
 	defer cancel()
 	var ready, done sync.WaitGroup
-	for range readers {
+	var client vipdv1.VipServiceClient
+	for i := range readers {
+		if i%perConnection == 0 {
+			client = api(c.t, v.Socket)
+		}
 		ready.Add(1)
-		done.Go(func() { c.count(ctx, ready.Done) })
+		mine := client
+		done.Go(func() { c.count(ctx, mine, ready.Done) })
 	}
 	ready.Wait()
 	before, _ := v.Usage()
@@ -170,8 +177,8 @@ func (c *controller) watch(v *lab.Vipd, readers int) *figure {
 }
 
 // count reads until it saw every override's event.
-func (c *controller) count(ctx context.Context, ready func()) {
-	stream, err := c.client.Watch(ctx, &vipdv1.WatchRequest{})
+func (c *controller) count(ctx context.Context, client vipdv1.VipServiceClient, ready func()) {
+	stream, err := client.Watch(ctx, &vipdv1.WatchRequest{})
 	once := sync.OnceFunc(ready)
 	defer once()
 	for seen := 0; err == nil && seen < overrides; {
