@@ -165,14 +165,14 @@ func TestSlowDaemon(t *testing.T) {
 	slow("drain").want(t, exitFailed, "no answer within 100ms (--timeout)")
 	// It asks whether the word was kept.
 	slow("withdraw", "web").want(t, exitFailed, `vipd did not take the word within 100ms (--timeout): web is still "auto"`)
-	f.stall["GetVip"] = make(chan struct{})
+	f.set(func() { f.stall["GetVip"] = make(chan struct{}) })
 	start := time.Now()
 	slow("withdraw", "web").want(t, exitFailed, "no answer within 100ms (--timeout)")
 	if took := time.Since(start); took > looking+10*time.Second {
 		t.Errorf("asking what became of it took %v", took)
 	}
 	// Suggestions and completion are bounded too.
-	f.refuse["Explain"] = status.Error(codes.NotFound, "no vip is called \"x\"")
+	f.set(func() { f.refuse["Explain"] = status.Error(codes.NotFound, "no vip is called \"x\"") })
 	r.vipctl("explain", "x").want(t, exitFailed, `no vip is called "x"`)
 	if o := r.vipctl("__complete", "explain", ""); o.code != exitDone || o.stdout != ":4\n" {
 		t.Errorf("%+v", o)
@@ -195,7 +195,7 @@ func TestSlowDrain(t *testing.T) {
 	if code := patient.wait(); code != exitDone {
 		t.Errorf("exit code %d: %s", code, patient.stderr)
 	}
-	f.stall["Drain"] = make(chan struct{})
+	f.set(func() { f.stall["Drain"] = make(chan struct{}) })
 	call(t.Context(), Process{Args: []string{"drain"}, Env: r.env("VIPCTL_TIMEOUT=50ms")}).want(t, exitFailed, "no answer within 50ms (--timeout)")
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -95,26 +94,20 @@ func (e *events) once(ctx context.Context) error {
 	})
 }
 
-// follow writes what is kept, then what comes. Each time it connects it first
-// asks for what it missed.
+// follow writes what is kept, then what comes. Each time it connects it asks for
+// what it missed.
 func (e *events) follow(ctx context.Context) error {
 	e.grid = grid{columns: eventColumns()}
 	s := &stream{api: e.api, limit: e.app.timeout, request: &vipdv1.WatchRequest{EventsOnly: true}, note: e.app.noteStream}
-	s.before = func(ctx context.Context, opts ...grpc.CallOption) error {
-		if err := e.catchUp(ctx, opts...); err != nil {
-			return err
-		}
-		s.request.Instance, s.request.AfterSequence = e.instance, e.last
-		if e.instance == "" {
-			s.request.AfterSequence = 0 // a sequence means nothing without
-		}
-		return nil
+	s.begun = func(ctx context.Context) (string, error) {
+		err := e.catchUp(ctx)
+		return e.instance, err
 	}
 	s.take = func(r *vipdv1.WatchResponse) error {
 		if r.GetSnapshot().GetMissed() {
 			return e.catchUp(ctx)
 		}
-		if x := r.GetChange().GetEvent(); x != nil && x.GetSequence() > e.last {
+		if x := r.GetChange().GetEvent(); x.GetSequence() > e.last {
 			e.last = x.GetSequence()
 			return e.write(x)
 		}
@@ -127,11 +120,11 @@ func (e *events) follow(ctx context.Context) error {
 const mostEvents = 10000
 
 // catchUp writes what happened after what was written last.
-func (e *events) catchUp(ctx context.Context, opts ...grpc.CallOption) error {
-	r, err := e.api.ListEvents(ctx, e.request(), opts...)
+func (e *events) catchUp(ctx context.Context) error {
+	r, err := e.api.ListEvents(ctx, e.request())
 	if err == nil && e.began && (r.GetInstance() != e.instance || r.GetSequence() < e.last) {
 		e.last = 0 // another life of the daemon, which counts anew
-		r, err = e.api.ListEvents(ctx, e.request(), opts...)
+		r, err = e.api.ListEvents(ctx, e.request())
 	}
 	if err != nil {
 		return err

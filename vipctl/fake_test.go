@@ -18,17 +18,10 @@ import (
 // A fake is a vipd that keeps what it is told in memory.
 type fake struct {
 	vipdv1.UnimplementedVipServiceServer
+	stalled chan struct{} // has room for one call that is held
 
-	// refuse answers in place of a method, where it has an entry: by its name.
-	refuse map[string]error
-	// stall holds calls of a method until it is closed or the caller gives up.
-	stall map[string]chan struct{}
-	// stalled has room for one call that is held.
-	stalled chan struct{}
-	// pageSize is of lists; 0: all on one page.
-	pageSize int
-
-	// mu guards the rest: each call is a goroutine of gRPC's.
+	// mu guards the rest: each call is a goroutine of gRPC's. A test that
+	// changes something while vipctl runs takes set.
 	mu        sync.Mutex
 	instance  string
 	node      *vipdv1.Node
@@ -39,13 +32,26 @@ type fake struct {
 	sequence  uint64
 	changes   []*vipdv1.WatchResponse
 	changed   chan struct{} // closed when there is another change
-	forget    uint64        // events up to it are not kept any more
 	asked     []proto.Message
-	progress  []*vipdv1.DrainProgress // what Drain tells
-	between   chan struct{}           // what is told after the first of it waits for this; nil: nothing waits
-	unseen    bool                    // the speaker shows nothing
-	astray    bool                    // Watch takes no reader for one that knows where it was
-	nameless  bool                    // ListEvents names no instance, as it once did
+
+	// What a test wants it to do besides. refuse and stall are by method: the
+	// answer in its place, and what holds it until it is closed or the caller
+	// gives up.
+	refuse   map[string]error
+	stall    map[string]chan struct{}
+	pageSize int                     // of lists; 0: the API's
+	forget   uint64                  // events up to it are not kept any more
+	progress []*vipdv1.DrainProgress // what Drain tells
+	between  chan struct{}           // what is told after the first of it waits for this; nil: nothing waits
+	unseen   bool                    // the speaker shows nothing
+	astray   bool                    // Watch takes no reader for one that knows where it was
+	nameless bool                    // ListEvents names no instance, as it once did
+}
+
+func (f *fake) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
 }
 
 func newFake(instance string) *fake {
@@ -55,23 +61,25 @@ func newFake(instance string) *fake {
 // intercept is around every call.
 func (f *fake) intercept(ctx context.Context, method string, req any) error {
 	name := method[strings.LastIndex(method, "/")+1:]
+	f.mu.Lock()
 	if m, ok := req.(proto.Message); ok {
-		f.mu.Lock()
 		f.asked = append(f.asked, proto.Clone(m))
-		f.mu.Unlock()
 	}
-	if wait := f.stall[name]; wait != nil {
-		select {
-		case f.stalled <- struct{}{}:
-		default:
-		}
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return status.FromContextError(ctx.Err()).Err()
-		}
+	wait, refusal := f.stall[name], f.refuse[name]
+	f.mu.Unlock()
+	if wait == nil {
+		return refusal
 	}
-	return f.refuse[name]
+	select {
+	case f.stalled <- struct{}{}:
+	default:
+	}
+	select {
+	case <-wait:
+		return refusal
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
 }
 
 // server serves f.

@@ -89,7 +89,7 @@ func (f *fake) Watch(r *vipdv1.WatchRequest, s grpc.ServerStreamingServer[vipdv1
 
 // snapshot is in two parts, as a large one is.
 func (f *fake) snapshot(r *vipdv1.WatchRequest) []*vipdv1.WatchResponse {
-	missed := r.GetInstance() != ""
+	missed := r.GetInstance() != "" || f.astray
 	wrap := func(sequence uint64, s *vipdv1.Snapshot) *vipdv1.WatchResponse {
 		return &vipdv1.WatchResponse{Instance: f.instance, Sequence: sequence, Body: &vipdv1.WatchResponse_Snapshot{Snapshot: s}}
 	}

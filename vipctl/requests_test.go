@@ -77,7 +77,7 @@ func TestListsHaveAllPages(t *testing.T) {
 	f.vips = many(25)
 	r := newRig(t, f)
 	whole := r.vipctl("vips", "-o", "json")
-	f.pageSize = 10
+	f.set(func() { f.pageSize = 10 })
 	paged := r.vipctl("vips", "-o", "json")
 	if whole.code != exitDone || whole != paged {
 		t.Errorf("in pages it is another list:\n%s%s", paged.stdout, paged.stderr)

@@ -19,10 +19,10 @@ type stream struct {
 	api     vipdv1.VipServiceClient
 	limit   time.Duration        // for the first answer
 	request *vipdv1.WatchRequest // kept up to date: where to go on
-	// before is called ahead of each Watch, and may change request; nil: there
-	// is nothing to do.
-	before func(context.Context, ...grpc.CallOption) error
-	take   func(*vipdv1.WatchResponse) error
+	// begun is called once a Watch can miss nothing any more. It catches up with
+	// what came before, so that there is nothing to go on from; nil: nobody does.
+	begun func(context.Context) (instance string, err error)
+	take  func(*vipdv1.WatchResponse) error
 	// note tells that vipd went away (why is what happened) or is back (why is
 	// nil).
 	note func(why error, restarted bool)
@@ -82,15 +82,18 @@ func (s *stream) read(ctx context.Context, patient bool) (heard bool, err error)
 }
 
 func (s *stream) readAll(ctx context.Context, wait grpc.CallOption, alive func(instance string)) error {
-	if s.before != nil {
-		if err := s.before(ctx, wait); err != nil {
-			return err
-		}
-		alive(s.request.GetInstance())
-	}
 	watch, err := s.api.Watch(ctx, s.request, wait)
 	if err != nil {
 		return err
+	}
+	// The headers come when the stream has begun. Without any it has failed, and
+	// Recv tells why.
+	if headers, _ := watch.Header(); headers != nil && s.begun != nil {
+		instance, err := s.begun(ctx)
+		if err != nil {
+			return err
+		}
+		alive(instance)
 	}
 	for {
 		r, err := watch.Recv()
@@ -98,7 +101,9 @@ func (s *stream) readAll(ctx context.Context, wait grpc.CallOption, alive func(i
 			return err
 		}
 		alive(r.GetInstance())
-		s.request.Instance, s.request.AfterSequence = r.GetInstance(), r.GetSequence()
+		if s.begun == nil {
+			s.request.Instance, s.request.AfterSequence = r.GetInstance(), r.GetSequence()
+		}
 		if err := s.take(r); err != nil {
 			return err
 		}

@@ -88,7 +88,8 @@ func (e endpoint) untrusted(cause error) string {
 		return fmt.Sprintf(`the certificate of vipd at %s is for other names: %v
   say which one is meant: --server-name`, e, hostname)
 	case errors.As(cause, &record):
-		return fmt.Sprintf("what listens at %s talks no TLS; if it is a vipd with api.insecure_loopback: --insecure-loopback", e)
+		return fmt.Sprintf("what listens at %s talks no TLS; if it is a vipd with api.insecure_loopback,"+
+			" say --insecure-loopback", e)
 	}
 	var refused *net.OpError
 	if !errors.As(cause, &refused) || refused.Op != "remote error" {

@@ -314,7 +314,7 @@ func TestFollowedEventsSayWhatIsMissed(t *testing.T) {
 	l.stderr.wait(t, "not connected")
 	r.fake.happen("backend", "web/a", "forgotten")
 	r.fake.happen("backend", "web/a", "kept")
-	r.fake.forget = 49
+	r.fake.set(func() { r.fake.forget = 49 })
 	r.start()
 	l.stderr.wait(t, "some events were missed: vipd does not keep them any more\n")
 	l.stdout.wait(t, "kept\n")
