@@ -20,10 +20,15 @@ func firstTurn(i, n int, interval time.Duration) time.Duration {
 // added later moves nobody.
 const goldenRatio = 0x9E3779B97F4A7C15
 
+// stride is how far apart slots are. Of thousands of backends, those that share
+// one are begun in one wake of the loop and answer in few of the process: to
+// sleep and to wake costs an idle machine more than a probe does.
+const stride = 5 * time.Millisecond
+
 // slot is the phase within its interval of the seq-th backend of the loop.
 func slot(seq uint64, interval time.Duration) time.Duration {
 	phase, _ := bits.Mul64(seq*goldenRatio, uint64(interval))
-	return time.Duration(phase)
+	return time.Duration(phase).Truncate(stride)
 }
 
 // nextTurn is the turn after that of due, skipping those that are over by now,

@@ -144,3 +144,26 @@ func TestNextTurn(t *testing.T) {
 		}
 	}
 }
+
+// Slots are few enough that backends share wakes, and still none has much more
+// than its part of them.
+func TestSlotsAreSharedEvenly(t *testing.T) {
+	for _, tt := range []struct {
+		interval time.Duration
+		backends int
+	}{
+		{time.Second, 10_000}, {time.Second, 200}, {time.Second, 7}, {3 * time.Second, 10_000}, {333 * time.Millisecond, 5_000},
+		{100 * time.Millisecond, 1000}, {12 * time.Millisecond, 30}, {time.Millisecond, 3},
+	} {
+		inSlot := map[time.Duration]int{}
+		for seq := range tt.backends {
+			inSlot[slot(uint64(seq+1), tt.interval)]++
+		}
+		fair := float64(tt.backends) * float64(stride) / float64(tt.interval)
+		for at, n := range inSlot {
+			if at%stride != 0 || at < 0 || at >= tt.interval || float64(n) > fair+3 {
+				t.Errorf("every %s: %d of %d backends at %s, %.1f would be fair", tt.interval, n, tt.backends, at, fair)
+			}
+		}
+	}
+}
