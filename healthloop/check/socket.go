@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +18,11 @@ import (
 // them binds a source port, which no other probe can have then, whatever its
 // target. What waits is the runtime, as for any file.
 type socket struct {
-	*os.File
-	ctx  context.Context // of the probe
-	stop func() bool
+	*os.File // nil until something is to be waited for
+	fd       int
+	to       unix.Sockaddr
+	ctx      context.Context // of the probe
+	stop     func() bool
 }
 
 // connect opens a connection.
@@ -40,12 +43,14 @@ func connect(ctx context.Context, to netip.AddrPort, eager bool) (*socket, error
 	if err == nil {
 		err = unix.Connect(fd, sa)
 	}
-	if err != nil && !underWay(err) {
-		return nil, errors.Join(err, unix.Close(fd))
+	s := &socket{fd: fd, to: sa, ctx: ctx}
+	if underWay(err) {
+		err = s.outcome() // which is there already if the backend is near
 	}
-	s := &socket{File: os.NewFile(uintptr(fd), "socket"), ctx: ctx}
-	s.stop = cutOff(ctx, s)
-	if err := s.established(sa); err != nil {
+	if underWay(err) {
+		err = s.established()
+	}
+	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -59,22 +64,38 @@ func sockaddr(to netip.AddrPort) (family int, sa unix.Sockaddr) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 }
 
+// await makes the socket one that the runtime waits for, as long as the probe's
+// time lasts. That is not for nothing: a probe that only connects to a backend
+// that is near never comes here.
+func (s *socket) await() {
+	if s.File == nil {
+		s.File = os.NewFile(uintptr(s.fd), "socket")
+		s.stop = cutOff(s.ctx, s)
+	}
+}
+
+// outcome is how far connecting has come. To connect again tells how the first
+// time went. Writability alone does not: the runtime may wake us for nothing.
+func (s *socket) outcome() error {
+	err := unix.Connect(s.fd, s.to)
+	if err == unix.EISCONN {
+		err = nil
+	}
+	if err == nil && toItself(s.fd, s.to) {
+		err = unix.ECONNREFUSED
+	}
+	return err
+}
+
 // established waits for the handshake.
-func (s *socket) established(sa unix.Sockaddr) error {
+func (s *socket) established() error {
 	raw, err := s.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var outcome error
-	look := func(fd uintptr) bool {
-		// To connect again tells how the first time went. Writability alone does
-		// not: the runtime may wake us for nothing.
-		if outcome = unix.Connect(int(fd), sa); outcome == unix.EISCONN {
-			outcome = nil
-		}
-		if outcome == nil && toItself(int(fd), sa) {
-			outcome = unix.ECONNREFUSED
-		}
+	look := func(uintptr) bool {
+		outcome = s.outcome()
 		return !underWay(outcome)
 	}
 	err = raw.Write(look)
@@ -99,16 +120,16 @@ func (s *socket) established(sa unix.Sockaddr) error {
 // for our side: both ends of the handshake are then ours (RFC 9293 §3.5,
 // simultaneous open), and a dead backend would look alive.
 func toItself(fd int, to unix.Sockaddr) bool {
-	from, err := unix.Getsockname(fd)
+	from, err := syscall.Getsockname(fd) // unix's asks for the protocol, too
 	if err != nil {
 		return false
 	}
 	switch to := to.(type) {
 	case *unix.SockaddrInet4:
-		from, ok := from.(*unix.SockaddrInet4)
+		from, ok := from.(*syscall.SockaddrInet4)
 		return ok && from.Port == to.Port && from.Addr == to.Addr
 	case *unix.SockaddrInet6:
-		from, ok := from.(*unix.SockaddrInet6)
+		from, ok := from.(*syscall.SockaddrInet6)
 		return ok && from.Port == to.Port && from.Addr == to.Addr
 	}
 	return false
@@ -121,6 +142,7 @@ func underWay(err error) bool {
 // Read reads. When the time is up it looks once more: what had come by then is an
 // answer, and only this process was too late to see it.
 func (s *socket) Read(b []byte) (n int, err error) {
+	s.await()
 	n, err = s.File.Read(b)
 	if !s.timedOut(err) || len(b) == 0 {
 		return n, err
@@ -135,6 +157,18 @@ func (s *socket) Read(b []byte) (n int, err error) {
 		}
 	})
 	return n, err
+}
+
+// Write writes.
+func (s *socket) Write(b []byte) (n int, err error) {
+	s.await()
+	return s.File.Write(b)
+}
+
+// SyscallConn gives the descriptor.
+func (s *socket) SyscallConn() (syscall.RawConn, error) {
+	s.await()
+	return s.File.SyscallConn()
 }
 
 // readNow reads what is there; if nothing is, it returns the error given.
@@ -173,6 +207,9 @@ func (s *socket) inTime(fd int) bool {
 
 // Close ends the connection.
 func (s *socket) Close() error {
+	if s.File == nil {
+		return unix.Close(s.fd)
+	}
 	s.stop()
 	return s.File.Close()
 }

@@ -62,6 +62,7 @@ func late(t *testing.T, limit time.Duration, serve func(context.Context, net.Con
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	<-ctx.Done()
+	s.await()
 	if err := s.SetDeadline(time.Unix(1, 0)); err != nil { // as cutOff does about now
 		t.Fatal(err)
 	}
@@ -71,15 +72,14 @@ func late(t *testing.T, limit time.Duration, serve func(context.Context, net.Con
 
 func TestAHandshakeInTimeIsConnected(t *testing.T) {
 	s, _ := late(t, 300*time.Millisecond, func(ctx context.Context, c net.Conn) { <-ctx.Done() })
-	_, sa := sockaddr(netip.MustParseAddrPort("127.0.0.1:1"))
 	<-time.After(100 * time.Millisecond)
-	if err := s.established(sa); err != nil {
+	if err := s.established(); err != nil {
 		t.Errorf("in time: %v", err)
 	}
 	early, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Hour))
 	defer cancel()
 	s.ctx = early
-	if err := s.established(sa); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := s.established(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("an hour too late: %v", err)
 	}
 }
@@ -94,16 +94,15 @@ func TestAConnectionToItselfIsNoBackend(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		s := &socket{File: os.NewFile(uintptr(fd), "socket"), ctx: ctx, stop: func() bool { return true }}
+		s := &socket{fd: fd, ctx: ctx}
 		defer s.Close()
 		if err := unix.Bind(fd, sa); err != nil {
 			t.Skipf("SKIPPED: no %s here: %v", at, err)
 		}
-		self, err := unix.Getsockname(fd)
-		if err != nil {
+		if s.to, err = unix.Getsockname(fd); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.established(self); !errors.Is(err, unix.ECONNREFUSED) {
+		if err := s.established(); !errors.Is(err, unix.ECONNREFUSED) {
 			t.Errorf("%s: %v, want refused", at, err)
 		}
 	}
@@ -118,13 +117,39 @@ func TestLiteralsOfEachFamilyConnect(t *testing.T) {
 	}
 }
 
-// A listener whose queue is full lets a SYN go unanswered.
 func TestAFullQueueIsATimeout(t *testing.T) {
+	_, address := full(t)
+	err := probe(t, "tcp", Spec{Address: address}, 200*time.Millisecond)
+	wantFailure(t, err, address, healthloop.ReasonTimeout, "connect ADDR: no answer within 200ms")
+}
+
+// The kernel sends a SYN again after a second.
+func TestAHandshakeMayTakeAWhile(t *testing.T) {
+	t.Parallel()
+	fd, address := full(t)
+	asked := time.Now()
+	room := time.AfterFunc(200*time.Millisecond, func() {
+		if c, _, err := unix.Accept(fd); err == nil {
+			_ = unix.Close(c)
+		}
+	})
+	defer room.Stop()
+	if err := probe(t, "tcp", Spec{Address: address}, patience); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(asked); took < 200*time.Millisecond {
+		t.Errorf("connected after %s, which is before there was room", took)
+	}
+}
+
+// full is a listener whose queue is full, which lets a SYN go unanswered.
+func full(t *testing.T) (fd int, address string) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	t.Cleanup(func() { _ = unix.Close(fd) })
 	at := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 	if err := errors.Join(unix.Bind(fd, at), unix.Listen(fd, 0)); err != nil {
 		t.Fatal(err)
@@ -133,12 +158,42 @@ func TestAFullQueueIsATimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(bound.(*unix.SockaddrInet4).Port)).String()
+	address = netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(bound.(*unix.SockaddrInet4).Port)).String()
 	c, err := net.Dial("tcp", address) // which is all that it holds
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	err = probe(t, "tcp", Spec{Address: address}, 200*time.Millisecond)
-	wantFailure(t, err, address, healthloop.ReasonTimeout, "connect ADDR: no answer within 200ms")
+	t.Cleanup(func() { _ = c.Close() })
+	return fd, address
+}
+
+func TestProbesLeaveNoDescriptors(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts := l.Addr().String() // by its kernel
+	defer l.Close()
+	_, silent := full(t)
+	open := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := open()
+	for range 20 {
+		if err := probe(t, "tcp", Spec{Address: accepts}, patience); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"tcp", "http"} {
+			if err := probe(t, kind, Spec{Address: silent}, 5*time.Millisecond); err == nil {
+				t.Fatalf("%s: good, with a queue that is full", kind)
+			}
+		}
+	}
+	if after := open(); after > before {
+		t.Errorf("%d descriptors open, %d before", after, before)
+	}
 }
