@@ -160,6 +160,9 @@ func (b *Board) RemoveSession(id string) {
 	b.add(&vipdv1.Change{Object: &vipdv1.Change_BfdSessionRemoved{BfdSessionRemoved: id}})
 }
 
+// Instance is the name of this life, as New was given it.
+func (b *Board) Instance() string { return b.instance }
+
 // Note adds an event; its Sequence and, where it is unset, At are the Board's
 // to fill in.
 func (b *Board) Note(e *vipdv1.Event) {

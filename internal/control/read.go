@@ -129,5 +129,5 @@ func (v service) ListEvents(_ context.Context, r *vipdv1.ListEventsRequest) (*vi
 		q.Limit = defaultEvents
 	}
 	events, sequence, missed := v.board().Events(q)
-	return &vipdv1.ListEventsResponse{Events: events, Sequence: sequence, Missed: missed}, nil
+	return &vipdv1.ListEventsResponse{Events: events, Sequence: sequence, Missed: missed, Instance: v.board().Instance()}, nil
 }
