@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -106,7 +108,18 @@ func (c *checker) fits(at string, key BFDKey, profile string) {
 }
 
 // around is what c knows besides what it shows: nothing, if nobody loaded it.
-func (c *Config) around() *rest { return cmp.Or(c.rest, &rest{opts: Options{ReadFile: readFile}}) }
+func (c *Config) around() *rest { return cmp.Or(c.rest, &rest{opts: Options{ReadFile: onlyFiles(readFile)}}) }
+
+// onlyFiles reads nothing that could keep its reader waiting for ever, as a FIFO
+// does: a client may name what it likes.
+func onlyFiles(read func(string) ([]byte, error)) func(string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: is no regular file", name)
+		}
+		return read(name)
+	}
+}
 
 // ofSpecs returns the problems in the order of specs, each once. Their places
 // are their paths, which they have already.

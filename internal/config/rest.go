@@ -28,7 +28,7 @@ type taken struct {
 // rest notes what c knows, once all of it was read.
 func (c *checker) rest(vips []VIP) *rest {
 	r := &rest{
-		opts: Options{ReadFile: c.opts.ReadFile}, dir: c.dir, internal: c.internal,
+		opts: Options{ReadFile: onlyFiles(c.opts.ReadFile)}, dir: c.dir, internal: c.internal,
 		checks: c.checks, profiles: c.profiles, sessions: c.sessions, names: make(map[string]Pos, len(vips)),
 	}
 	for i, v := range vips {
