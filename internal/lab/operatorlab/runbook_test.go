@@ -45,7 +45,10 @@ func connections() []trouble {
 		{"neighbor_down", "web4", func(s *stage) { s.frr.Configure("router bgp 65000", "neighbor 10.0.1.1 shutdown") },
 			func(s *stage) { s.frr.Configure("router bgp 65000", "no neighbor 10.0.1.1 shutdown") },
 			[]string{"announced to 1 of 2 neighbors", "10.0.1.254", "vipctl neighbors"}, []string{"3 of 4 established", "10.0.1.254"}, ""},
-		{"bfd_down", "web4", cut, func(s *stage) { s.n1.NFT("delete table ip cut\n") },
+		{"bfd_down", "web4", cut, func(s *stage) {
+			s.n1.NFT("delete table ip cut\n")
+			s.told([]string{"established->admin down", "admin down->"}, "events", "--kind", "neighbor")
+		},
 			[]string{"announced to 1 of 2 neighbors", "10.0.1.254", "held by BFD", "vipctl bfd"}, []string{"1 of 2 up", "10.0.1.254", "Control Detection Time Expired"}, ""},
 		{"uplinks_down", "web4", func(s *stage) { s.frr.Daemon("bfdd").Freeze() }, func(s *stage) { s.frr.Daemon("bfdd").Thaw() },
 			[]string{"uplinks", "vipctl bfd"}, []string{"0 of 2 up", "0 of 2 alive"}, ""},
