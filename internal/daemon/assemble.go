@@ -1,15 +1,11 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,6 +19,7 @@ import (
 	"github.com/fiberlb/vipd/internal/board"
 	"github.com/fiberlb/vipd/internal/config"
 	"github.com/fiberlb/vipd/internal/control"
+	"github.com/fiberlb/vipd/internal/definitions"
 	"github.com/fiberlb/vipd/internal/publish"
 	"github.com/fiberlb/vipd/internal/state"
 	"github.com/fiberlb/vipd/internal/web"
@@ -37,6 +34,7 @@ func assemble(o Options) (_ *daemon, err error) {
 	d := &daemon{
 		Options: o, cfg: cfg, pool: check.NewPool(), timings: web.NewTimings(), started: started,
 		calls: make(chan func()), gone: make(chan struct{}), expiry: time.NewTimer(0),
+		hangups: make(chan struct{}, 1), reloading: make(chan struct{}, 1), fitting: make(chan struct{}, fitAtOnce),
 		// A name that no other life has, as far as the clock goes.
 		board: board.New(cfg.Node+"-"+strconv.FormatInt(started.UnixNano(), 36), board.Options{}),
 	}
@@ -55,10 +53,17 @@ func assemble(o Options) (_ *daemon, err error) {
 		return nil, err
 	}
 	d.join(known)
-	if err := d.configure(context.Background(), cfg); err != nil {
+	first, err := d.outlook(cfg, d.words.made.All())
+	if err == nil {
+		err = d.configure(context.Background(), first)
+	}
+	if err == nil {
+		err = d.enforce(context.Background())
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	return d, d.enforce(context.Background())
+	return d, nil
 }
 
 // listen opens the ports of the rooms that have some.
@@ -99,9 +104,12 @@ func (d *daemon) join(known state.State) {
 		d.addSpeaker()
 		to = d.rec
 	}
-	d.sink = newSink(to, d.Log, d.note, func(name string) (string, uint64) {
+	d.sink = newSink(to, d.Log, d.note, func(name string) definitions.VIP {
+		if d.words.unfit[name] != "" {
+			return definitions.VIP{} // the file has one of that name
+		}
 		made, _ := d.words.made.Get(name)
-		return made.Owner, made.Version
+		return made
 	})
 	d.loop = healthloop.New(healthloop.Options{
 		Sink: d.sink, Probed: d.timings.Probed, Turned: d.turned, Late: d.timings.Late,
@@ -161,103 +169,6 @@ func filesOf(t *config.ServerTLS) *control.TLSFiles {
 		return nil
 	}
 	return &control.TLSFiles{CertFile: t.CertFile, KeyFile: t.KeyFile, ClientCAFile: t.ClientCAFile}
-}
-
-// configure puts a configuration in force, at the start and on reload. What is
-// new and what is gone reach the speaker by the sink; what is as before is not
-// touched.
-func (d *daemon) configure(ctx context.Context, cfg *config.Config) error {
-	fit, problems, err := d.refit(cfg)
-	if err != nil {
-		return err
-	}
-	whole := effective(cfg, fit)
-	vips, err := vipsOf(whole, d.pool, d.live)
-	if err != nil {
-		return err
-	}
-	if err := d.live.open(whole.BFD); err != nil {
-		return err
-	}
-	if d.api != nil {
-		if err := d.api.Reconfigure(rolesOf(cfg.API.ReadWrite), rolesOf(cfg.API.ReadOnly), filesOf(cfg.API.TLS)); err != nil {
-			return fmt.Errorf("api: %w", err)
-		}
-	}
-	d.words.vips, d.words.unfit, d.words.sessions = fit.vips, fit.unfit, fit.sessions
-	d.words.made.File(filePrefixes(cfg))
-	d.sessionOwners.Store(ownersOf(fit.sessions))
-	d.follow(whole)
-	if d.rec != nil {
-		d.rec.Manage(managementOf(cfg.BGP))
-	}
-	d.sink.stage(whole.VIPs)
-	err = d.loop.Apply(ctx, vips)
-	d.sink.commit()
-	if err != nil {
-		return err
-	}
-	d.cfg = cfg
-	d.config.Store(cfg)
-	d.problems.Store(&problems)
-	d.hooks.set(cfg.Hooks)
-	d.publisher.Node()
-	return nil
-}
-
-// A fitting is what was made over the API, as it is under one configuration.
-type fitting struct {
-	vips     map[string]config.VIP
-	unfit    map[string]string
-	sessions []madeSession
-}
-
-// refit fits what was made over the API to cfg. On reload what does not fit
-// refuses cfg; at the start it is left out and told, so that the rest is served.
-func (d *daemon) refit(cfg *config.Config) (f fitting, problems []string, err error) {
-	var wrong []string
-	f.vips, f.unfit = d.fit(cfg)
-	f.sessions, wrong = fitSessions(cfg, d.words.sessions)
-	problems = append(wrong, unfitTexts(f.unfit)...)
-	known := d.problems.Load() // nil at the start
-	if known != nil {
-		fresh := slices.DeleteFunc(slices.Clone(problems), func(p string) bool { return slices.Contains(*known, p) })
-		if len(fresh) > 0 {
-			return f, nil, fmt.Errorf("what was made over the API would not fit any more: %s", strings.Join(fresh, "; "))
-		}
-	}
-	for _, p := range problems {
-		d.Log.Error("left out", zap.String("problem", p))
-	}
-	return f, problems, nil
-}
-
-// effective is cfg with what was made over the API.
-func effective(cfg *config.Config, f fitting) *config.Config {
-	whole := *cfg
-	whole.VIPs = slices.Clone(cfg.VIPs)
-	for _, v := range f.vips {
-		whole.VIPs = append(whole.VIPs, v)
-	}
-	made := whole.VIPs[len(cfg.VIPs):]
-	slices.SortFunc(made, func(a, b config.VIP) int { return cmp.Compare(a.Name, b.Name) })
-	whole.BFD.Sessions = withMade(cfg.BFD.Sessions, f.sessions)
-	return &whole
-}
-
-func filePrefixes(cfg *config.Config) map[string]netip.Prefix {
-	out := make(map[string]netip.Prefix, len(cfg.VIPs))
-	for _, v := range cfg.VIPs {
-		out[v.Name] = v.Prefix
-	}
-	return out
-}
-
-// loopVIPs makes the loop's VIPs of some that come besides those in force.
-func (d *daemon) loopVIPs(vips []config.VIP) ([]healthloop.VIP, error) {
-	some := *d.cfg
-	some.VIPs = vips
-	return vipsOf(&some, d.pool, d.live)
 }
 
 // follow puts sessions in force: first for who follows them, so that the end of

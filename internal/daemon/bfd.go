@@ -113,10 +113,7 @@ func (l *liveness) isOpen() bool {
 // are hear nothing of it.
 func (l *liveness) want(specs map[bfdengine.Key]bfdengine.Spec) {
 	l.wanted.Store(&specs)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	wake(l.wake)
 }
 
 // Run runs sessions until ctx ends, and then for as long as the peers must be

@@ -20,3 +20,25 @@ func (d *daemon) do(ctx context.Context, f func(context.Context) error) error {
 		return context.Cause(ctx)
 	}
 }
+
+// aside runs f where it keeps nobody: it may wait for a disk as long as that
+// likes. Who gives up leaves it alone, for the reading of a file can't be ended.
+func aside[T any](ctx context.Context, f func() T) (T, error) {
+	done := make(chan T, 1)
+	go func() { done <- f() }() // ends with f
+	select {
+	case out := <-done:
+		return out, nil
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// wake is for a channel of one place: many wakes are one.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -12,16 +12,12 @@ import (
 
 // vipsOf makes the loop's VIPs of the configuration's.
 func vipsOf(cfg *config.Config, pool *check.Pool, live *liveness) ([]healthloop.VIP, error) {
-	probers := probers{pool: pool, tls: map[config.TLS]tlsFiles{}, live: live}
-	var out []healthloop.VIP
+	probers := newProbers(pool, live)
+	out := make([]healthloop.VIP, 0, len(cfg.VIPs))
 	for _, v := range cfg.VIPs {
-		vip := healthloop.VIP{Name: v.Name, Policy: policyOf(v, cfg.BFD.UplinksKeep)}
-		for _, b := range v.Backends {
-			backend, err := probers.backend(b)
-			if err != nil {
-				return nil, fmt.Errorf("vip %s: backend %s: %w", v.Name, b.Name, err)
-			}
-			vip.Backends = append(vip.Backends, backend)
+		vip, err := probers.vip(v, cfg.BFD.UplinksKeep)
+		if err != nil {
+			return nil, fmt.Errorf("vip %s: %w", v.Name, err)
 		}
 		out = append(out, vip)
 	}

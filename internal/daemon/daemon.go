@@ -61,10 +61,13 @@ type daemon struct {
 	uplinks *uplinks
 	memory  *memory
 
-	words  words
-	calls  chan func()   // to be run by the daemon's goroutine
-	gone   chan struct{} // closed when it takes no more
-	expiry *time.Timer   // of the override that ends first
+	words     words
+	calls     chan func()   // to be run by the daemon's goroutine
+	gone      chan struct{} // closed when it takes no more
+	expiry    *time.Timer   // of the override that ends first
+	hangups   chan struct{} // SIGHUP came
+	reloading chan struct{} // holds one while a reload is under way
+	fitting   chan struct{} // holds one for each request that reads files
 
 	board     *board.Board
 	publisher *publish.Publisher
@@ -80,7 +83,7 @@ type daemon struct {
 	// life.
 	config        atomic.Pointer[config.Config]
 	sessionOwners atomic.Pointer[map[string]string]
-	problems      atomic.Pointer[[]string]
+	left          atomic.Pointer[leftOut] // nil: the first configuration is not in force yet
 	leaving       atomic.Pointer[string]
 	stopping      atomic.Pointer[vipdv1.Drain]
 	reload        atomic.Pointer[web.Reload]
@@ -132,7 +135,7 @@ type task struct {
 func (d *daemon) tasks() []task {
 	tasks := []task{
 		{"health loop", d.loop.Run}, {"notify", d.notify}, {"bfd", d.live.Run}, {"uplinks", d.uplinks.Run}, {"memory", d.memory.Run},
-		{"publisher", d.publisher.Run}, {"drain", d.drainer.Run}, {"hooks", d.hooks.Run},
+		{"publisher", d.publisher.Run}, {"drain", d.drainer.Run}, {"hooks", d.hooks.Run}, {"reload", d.reloads},
 	}
 	if d.speaker != nil {
 		tasks = append(tasks, task{"embedded speaker", d.speaker.Run})
@@ -191,7 +194,7 @@ func (d *daemon) serve(ctx context.Context, ended <-chan error) cause {
 			return cause{reason: err.Error(), err: err}
 		case sig := <-d.Signals:
 			if sig == syscall.SIGHUP {
-				_, _ = d.reloadConfig(ctx, "SIGHUP") // it logs
+				wake(d.hangups)
 				continue
 			}
 			d.Log.Info("leaving", zap.Stringer("signal", sig))

@@ -134,15 +134,14 @@ func TestBadReloadChangesNothing(t *testing.T) {
 		},
 	} {
 		o, _ := options(t, noBGP)
-		d, err := assemble(o)
-		if err != nil {
-			t.Fatal(err)
+		o.Load = load
+		n, _, kill := lives(t, o)
+		if _, err := n.Reload(t.Context(), "test"); err == nil {
+			t.Errorf("%s: taken", what)
 		}
-		before := d.cfg
-		d.Load = load
-		_, _ = d.reloadConfig(t.Context(), "test")
-		if d.cfg != before || d.reload.Load().OK {
-			t.Errorf("%s: in force %t, told as success %t", what, d.cfg != before, d.reload.Load().OK)
+		if n.config.Load() != o.Config || n.reload.Load().OK {
+			t.Errorf("%s: in force %t, told as success %t", what, n.config.Load() != o.Config, n.reload.Load().OK)
 		}
+		kill()
 	}
 }

@@ -34,10 +34,7 @@ func (h *hooks) set(list []config.Hook) {
 	if same {
 		return
 	}
-	select {
-	case h.wake <- struct{}{}:
-	default:
-	}
+	wake(h.wake)
 }
 
 // Run runs them until ctx ends, and begins anew when they changed.

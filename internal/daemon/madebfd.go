@@ -16,18 +16,21 @@ import (
 
 // fitSessions makes the BFD sessions of the API into what they are under cfg. A
 // session that the file has by now is not needed twice.
-func fitSessions(cfg *config.Config, sessions []madeSession) (fit []madeSession, problems []string) {
+func fitSessions(cfg *config.Config, sessions []madeSession) []madeSession {
+	var fit []madeSession
 	for _, s := range sessions {
 		made, wrong := cfg.MakeSession(s.Peer, s.Local, s.Interface, s.Multihop, s.Profile)
-		s.made = config.BFDSession{}
+		s.made, s.wrong = made, ""
 		if len(wrong) > 0 {
-			problems = append(problems, fmt.Sprintf("bfd session with %s made over the API: %s: %s", s.Peer, wrong[0].Path, wrong[0].Text))
-		} else {
-			s.made = made
+			s.made, s.wrong = config.BFDSession{}, sessionText(s.Session, wrong[0].Path+": "+wrong[0].Text)
 		}
 		fit = append(fit, s)
 	}
-	return fit, problems
+	return fit
+}
+
+func sessionText(s state.Session, why string) string {
+	return fmt.Sprintf("bfd session with %s made over the API: %s", s.Peer, why)
 }
 
 // idOf is a session's name in the API.
@@ -94,6 +97,8 @@ func (d *daemon) keepSessions(ctx context.Context, next []madeSession) error {
 	whole.BFD = bfd
 	d.follow(&whole)
 	d.publisher.Sessions()
+	d.publisher.Neighbors()
+	d.tellLeftOut()
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
-	"github.com/fiberlb/vipd/internal/config"
 	"github.com/fiberlb/vipd/internal/control"
 	"github.com/fiberlb/vipd/internal/view"
 )
@@ -50,18 +49,8 @@ func (n node) whole(ctx context.Context, name string) (*vipdv1.Vip, error) {
 		return nil, control.Refuse(control.NotFound, "vip %s: is gone", name)
 	}
 	v := all[0]
-	err = n.do(ctx, func(context.Context) error {
-		made, ok := n.words.made.Get(name)
-		if !ok {
-			return nil
-		}
-		spec, err := shownSpec(made.Spec)
-		v.Spec = spec
-		return err
-	})
-	var refused *control.Refusal
-	if errors.As(err, &refused) && refused.Kind == control.Unavailable {
-		err = nil // while vipd stops, the rest can be told
+	if known, _ := n.sink.known(name); known.made.Spec != nil {
+		v.Spec, err = shownSpec(known.made.Spec)
 	}
 	return v, err
 }
@@ -178,7 +167,7 @@ func (n node) Undrain(ctx context.Context, by control.Actor) (*vipdv1.Node, erro
 
 // UpsertVip makes or changes a VIP.
 func (n node) UpsertVip(ctx context.Context, by control.Actor, r *vipdv1.UpsertVipRequest) (*vipdv1.Vip, error) {
-	if err := n.do(ctx, func(ctx context.Context) error { return n.upsert(ctx, by, r) }); err != nil {
+	if err := n.upsert(ctx, by, r); err != nil {
 		return nil, err
 	}
 	return n.shown(ctx, r.GetVip().GetName(), r.GetWait())
@@ -186,16 +175,7 @@ func (n node) UpsertVip(ctx context.Context, by control.Actor, r *vipdv1.UpsertV
 
 // DeleteVip removes one.
 func (n node) DeleteVip(ctx context.Context, by control.Actor, r *vipdv1.DeleteVipRequest) error {
-	var was config.VIP
-	err := n.do(ctx, func(ctx context.Context) error {
-		name, err := n.resolve(r.GetVip())
-		if err != nil {
-			name = r.GetVip() // one that does not fit has no prefix
-		}
-		known, _ := n.sink.known(name)
-		was = known.vip
-		return n.deleteVIP(ctx, by, name, r)
-	})
+	was, err := n.deleteVIP(ctx, by, r)
 	if err != nil {
 		return err
 	}
@@ -212,18 +192,13 @@ func (n node) DeleteVip(ctx context.Context, by control.Actor, r *vipdv1.DeleteV
 
 // ReplaceVips makes these an owner's.
 func (n node) ReplaceVips(ctx context.Context, by control.Actor, r *vipdv1.ReplaceVipsRequest) (*vipdv1.ReplaceVipsResponse, error) {
-	var out *vipdv1.ReplaceVipsResponse
-	err := n.do(ctx, func(ctx context.Context) error {
-		c, err := n.replaceVIPs(ctx, by, r)
-		out = &vipdv1.ReplaceVipsResponse{
-			Added: uint32(c.Added), Changed: uint32(c.Changed), Removed: uint32(len(c.Remove)), Unchanged: uint32(c.Unchanged), Generation: c.Generation,
-		}
-		return err
-	})
+	c, err := n.replaceVIPs(ctx, by, r)
 	if err != nil {
 		return nil, err
 	}
-	return out, n.publisher.Sync(ctx)
+	return &vipdv1.ReplaceVipsResponse{
+		Added: uint32(c.Added), Changed: uint32(c.Changed), Removed: uint32(len(c.Remove)), Unchanged: uint32(c.Unchanged), Generation: c.Generation,
+	}, n.publisher.Sync(ctx)
 }
 
 // AddBfdSession makes a BFD session.
@@ -252,10 +227,11 @@ func (n node) RemoveBfdSession(ctx context.Context, by control.Actor, r *vipdv1.
 
 // Reload reads the configuration anew.
 func (n node) Reload(ctx context.Context, by control.Actor) (warnings []string, err error) {
-	err = n.do(ctx, func(ctx context.Context) (err error) {
-		warnings, err = n.reloadConfig(ctx, string(by))
-		return err
-	})
+	warnings, err = n.reloadConfig(ctx, by)
+	var stopping *control.Refusal
+	if errors.As(err, &stopping) {
+		return warnings, err
+	}
 	if err != nil {
 		return warnings, control.Refuse(control.Precondition, "the old configuration stays in force: %v", err)
 	}

@@ -27,6 +27,22 @@ type tlsFiles struct {
 	digest string // changes with their content
 }
 
+func newProbers(pool *check.Pool, live *liveness) probers {
+	return probers{pool: pool, tls: map[config.TLS]tlsFiles{}, live: live}
+}
+
+func (p probers) vip(v config.VIP, keepUplinks bool) (healthloop.VIP, error) {
+	vip := healthloop.VIP{Name: v.Name, Policy: policyOf(v, keepUplinks)}
+	for _, b := range v.Backends {
+		backend, err := p.backend(b)
+		if err != nil {
+			return healthloop.VIP{}, fmt.Errorf("backend %s: %w", b.Name, err)
+		}
+		vip.Backends = append(vip.Backends, backend)
+	}
+	return vip, nil
+}
+
 func (p probers) backend(b config.Backend) (healthloop.Backend, error) {
 	spec, digest, err := p.spec(b)
 	if err != nil {

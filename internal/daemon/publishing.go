@@ -44,7 +44,7 @@ func (d *daemon) vipMessage(s healthloop.VIPStatus) *vipdv1.Vip {
 		return nil
 	}
 	v, decided := known.vip, known.decided
-	def := view.Def{Prefix: v.Prefix, Owner: known.owner, Version: known.version, Addresses: make(map[string]string, len(v.Backends))}
+	def := view.Def{Prefix: v.Prefix, Owner: known.made.Owner, Version: known.made.Version, Addresses: make(map[string]string, len(v.Backends))}
 	for _, b := range v.Backends {
 		def.Addresses[b.Name] = b.Address
 	}
@@ -120,8 +120,8 @@ func (d *daemon) nodeMessage() *vipdv1.Node {
 		Name: cfg.Node, Version: d.Version, Started: stamp(d.started), Drain: d.drainShown(),
 		LastReload: &vipdv1.Reload{Ok: reload.OK, At: stamp(reload.At), Error: reload.Err},
 	}
-	if p := d.problems.Load(); p != nil {
-		n.Problems = *p
+	if left := d.left.Load(); left != nil {
+		n.Problems = left.texts
 	}
 	if u := d.uplinks.counted(); u.Total > 0 {
 		n.Uplinks = &vipdv1.Uplinks{Alive: uint32(u.Up), Total: uint32(u.Total)}

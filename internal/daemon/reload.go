@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,60 +15,115 @@ import (
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/control"
+	"github.com/fiberlb/vipd/internal/definitions"
 	"github.com/fiberlb/vipd/internal/web"
 )
 
+// reloads carries out SIGHUPs until ctx ends.
+func (d *daemon) reloads(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.hangups:
+			_, _ = d.reloadConfig(ctx, "SIGHUP") // it logs
+		}
+	}
+}
+
 // reloadConfig puts the configuration of now in force, or nothing of it. by is
-// who asked.
-func (d *daemon) reloadConfig(ctx context.Context, by string) (warnings []string, err error) {
+// who asked. It is not the daemon's goroutine that reads files: with one that
+// does not answer, a disk that is gone say, vipd still leaves when it is told to.
+func (d *daemon) reloadConfig(ctx context.Context, by control.Actor) (warnings []string, err error) {
+	select { // one at a time: what was read earlier must not come later
+	case d.reloading <- struct{}{}:
+		defer func() { <-d.reloading }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if d.begun.Load() {
 		d.Notify(reloading())
 		defer d.Notify("READY=1")
 	}
-	warnings, err = d.tryReload(ctx)
-	e := &vipdv1.Event{Kind: kindReload, Subject: d.cfg.Node, To: "reloaded", By: by}
+	next, err := d.loaded(ctx)
+	if err == nil {
+		err = d.do(ctx, func(ctx context.Context) error { return d.adopt(ctx, by, next.outlook) })
+	}
+	e := &vipdv1.Event{Kind: kindReload, Subject: d.Config.Node, To: "reloaded", By: string(by)}
 	last := &web.Reload{OK: err == nil, At: time.Now()}
-	defer d.publisher.Node()
-	defer d.reload.Store(last)
 	if err != nil {
 		d.Log.Error("reload refused, the old configuration stays in force", zap.Error(err))
 		last.Err, e.To, e.Reason = err.Error(), "refused", err.Error()
-		d.note(e)
-		return warnings, err
 	}
-	d.Log.Info("reloaded", zap.Int("vips", len(d.cfg.VIPs)))
+	d.reload.Store(last)
+	d.publisher.Node()
 	d.note(e)
-	d.forgetVIPs(ctx, func(name string) bool { _, ok := d.sink.known(name); return ok })
-	return warnings, nil
+	return next.warnings, err
 }
 
-func (d *daemon) tryReload(ctx context.Context) (warnings []string, err error) {
+// A candidate is a configuration that was read and not put in force.
+type candidate struct {
+	outlook
+	warnings []string
+}
+
+// loaded reads the configuration of now.
+func (d *daemon) loaded(ctx context.Context) (candidate, error) {
 	if d.Load == nil {
-		return nil, errors.New("started without a way to reload")
+		return candidate{}, errors.New("started without a way to reload")
 	}
+	var made []definitions.VIP
+	err := d.do(ctx, func(context.Context) error {
+		made = d.words.made.All()
+		return nil
+	})
+	if err != nil {
+		return candidate{}, err
+	}
+	type read struct {
+		candidate
+		err error
+	}
+	r, err := aside(ctx, func() read {
+		c, err := d.read(made)
+		return read{c, err}
+	})
+	return r.candidate, cmp.Or(err, r.err)
+}
+
+func (d *daemon) read(made []definitions.VIP) (c candidate, err error) {
 	cfg, problems, err := d.Load()
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	var told []string
 	for _, p := range problems {
 		d.Log.Warn("config", zap.Stringer("problem", p))
-		told = append(told, p.String())
+		c.warnings = append(c.warnings, p.String())
 	}
 	if cfg == nil {
-		return nil, fmt.Errorf("the configuration has mistakes:\n%s", strings.Join(told, "\n"))
+		return c, fmt.Errorf("the configuration has mistakes:\n%s", strings.Join(c.warnings, "\n"))
 	}
+	c.outlook, err = d.outlook(cfg, made)
+	return c, err
+}
+
+// adopt puts a configuration in force.
+func (d *daemon) adopt(ctx context.Context, by control.Actor, next outlook) error {
+	cfg := next.cfg
 	fixed := needRestart(d.cfg, cfg)
 	if d.live.isOpen() {
 		fixed = append(fixed, bfdNeedsRestart(d.cfg.BFD, cfg.BFD)...)
 	}
 	if len(fixed) > 0 {
-		return told, fmt.Errorf("%s can't change while vipd runs: restart it", strings.Join(fixed, ", "))
+		return fmt.Errorf("%s can't change while vipd runs: restart it", strings.Join(fixed, ", "))
 	}
-	if err := d.configure(ctx, cfg); err != nil {
-		return told, err
+	if err := d.configure(ctx, next); err != nil {
+		return err
 	}
-	return told, d.Level.UnmarshalText([]byte(cfg.Log.Level))
+	d.Log.Info("reloaded", zap.Int("vips", len(cfg.VIPs)))
+	d.dropOverrides(ctx, by)
+	return d.Level.UnmarshalText([]byte(cfg.Log.Level))
 }
 
 // needRestart names the keys that differ and that only a start puts in force:

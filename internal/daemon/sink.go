@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -11,7 +12,12 @@ import (
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/definitions"
 )
+
+// atOnce is how many VIPs are put in force at a time, so that nobody who decides
+// or announces something else waits for longer than some milliseconds.
+const atOnce = 256
 
 // An announcer takes what the speaker's table should hold: a
 // *bgpclient.Reconciler, or nobody when bgp.enabled is false.
@@ -25,37 +31,39 @@ type announcer interface {
 // A sink joins the health loop to the speaker: an intent for a VIP becomes what
 // is wanted for its prefix.
 //
-// mu guards its fields: the loop brings intents while a reload brings new
-// prefixes and attributes for them, and both end in the same table.
+// mu guards its fields: the loop brings intents while a reload or a request
+// brings new prefixes and attributes for them, and both end in the same table.
+// The loop waits for it, so it is not held for many VIPs at a time, but where all
+// of them change at once.
 type sink struct {
 	to   announcer
 	log  *zap.Logger
 	note func(*vipdv1.Event)
-	// whose tells who made a VIP; it is called by who stages.
-	whose func(name string) (owner string, version uint64)
+	// whose tells of a VIP that was made over the API; it is called by who stages.
+	whose func(name string) definitions.VIP
 
 	mu     sync.Mutex
 	vips   map[string]*announced
 	holder map[netip.Prefix]string // which VIP of the configuration in force has it
 	// former is what holder was of prefixes that may go with the change that is
-	// under way; else nil. staged are the VIPs that wait for its end.
+	// under way. staged are the VIPs that wait for its end.
 	former map[netip.Prefix]string
 	staged []*announced
 }
 
 // announced is a VIP with the decision in force.
 type announced struct {
-	vip     config.VIP
-	owner   string // empty: the configuration file
-	version uint64
-	intent  healthloop.Intent
+	vip    config.VIP
+	made   definitions.VIP // zero: it is of the configuration file
+	intent healthloop.Intent
 	// decided is the last intent that was not Undecided, for this prefix: what
 	// stays until there is another. Of state Undecided while there was none.
 	decided healthloop.Intent
-	moved   bool // the prefix changed with the reload that is under way
+	staged  bool // waits for the end of the change that is under way
+	moved   bool // the prefix changes with it
 }
 
-func newSink(to announcer, log *zap.Logger, note func(*vipdv1.Event), whose func(string) (string, uint64)) *sink {
+func newSink(to announcer, log *zap.Logger, note func(*vipdv1.Event), whose func(string) definitions.VIP) *sink {
 	return &sink{to: to, log: log, note: note, whose: whose, vips: map[string]*announced{}, holder: map[netip.Prefix]string{}}
 }
 
@@ -73,59 +81,70 @@ func (s *sink) stage(vips []config.VIP) {
 	}
 }
 
-// stageSome does so for some, and for some that go: it costs no more than they
-// are.
+// stageSome does so for some, and for some that go. The others hear nothing of
+// it: their intents act as ever.
 func (s *sink) stageSome(vips []config.VIP, gone []string) {
+	for some := range slices.Chunk(vips, atOnce) {
+		s.mu.Lock()
+		for _, v := range some {
+			s.put(v)
+		}
+		s.mu.Unlock()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.former = map[netip.Prefix]string{}
-	leave := func(name string) {
-		if a, ok := s.vips[name]; ok && s.holder[a.vip.Prefix] == name {
-			s.former[a.vip.Prefix] = name
-			delete(s.holder, a.vip.Prefix)
+	for _, name := range gone {
+		if a, ok := s.vips[name]; ok {
+			s.leave(a)
 		}
 	}
-	for _, name := range gone {
-		leave(name)
+}
+
+// leave gives up a VIP's prefix, unless another one has it by now. mu is held.
+func (s *sink) leave(a *announced) {
+	if s.holder[a.vip.Prefix] != a.vip.Name {
+		return
 	}
-	for _, v := range vips {
-		leave(v.Name)
+	delete(s.holder, a.vip.Prefix)
+	if s.former == nil {
+		s.former = map[netip.Prefix]string{}
 	}
-	for _, v := range vips {
-		s.put(v)
-	}
+	s.former[a.vip.Prefix] = a.vip.Name
 }
 
 // put stages one VIP. mu is held.
 func (s *sink) put(v config.VIP) {
-	s.holder[v.Prefix] = v.Name
 	a, ok := s.vips[v.Name]
 	if !ok {
 		a = &announced{intent: healthloop.Intent{Level: -1}}
 		s.vips[v.Name] = a
 	}
-	a.moved = a.vip.Prefix != v.Prefix
+	if a.moved = a.vip.Prefix != v.Prefix; a.moved && ok {
+		s.leave(a)
+	}
+	s.holder[v.Prefix] = v.Name
 	if !reflect.DeepEqual(a.vip.Degraded, v.Degraded) {
 		a.decided.Level = -1 // its index means something else now
 	}
-	a.vip = v
-	a.owner, a.version = s.whose(v.Name)
+	a.vip, a.made, a.staged = v, s.whose(v.Name), true
 	s.staged = append(s.staged, a)
 }
 
 // commit puts what was staged in force, once the loop has decided anew.
 func (s *sink) commit() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	former, staged := s.former, s.staged
 	s.former, s.staged = nil, nil
-	for _, a := range staged {
-		if a.moved && a.intent.State == healthloop.Undecided {
-			a.decided = healthloop.Intent{}
+	s.mu.Unlock()
+	for some := range slices.Chunk(staged, atOnce) {
+		s.mu.Lock()
+		for _, a := range some {
+			s.act(a)
 		}
-		a.moved = false
-		s.want(a)
+		s.mu.Unlock()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for prefix, name := range former {
 		// Held by another now, or its VIP is about to be removed by the loop.
 		if _, held := s.holder[prefix]; held {
@@ -135,6 +154,15 @@ func (s *sink) commit() {
 			s.to.Forget(prefix)
 		}
 	}
+}
+
+// act ends the wait of a staged VIP. mu is held.
+func (s *sink) act(a *announced) {
+	if a.moved && a.intent.State == healthloop.Undecided {
+		a.decided = healthloop.Intent{}
+	}
+	a.moved, a.staged = false, false
+	s.want(a)
 }
 
 // Intent is called by the health loop.
@@ -150,10 +178,8 @@ func (s *sink) Intent(name string, i healthloop.Intent) {
 	if i.State != healthloop.Undecided {
 		a.decided = i
 	}
-	if s.former == nil {
+	if !a.staged { // else commit acts on it
 		s.want(a)
-	} else {
-		s.staged = append(s.staged, a)
 	}
 	level := zap.DebugLevel // the same decision for another reason
 	if was.State != i.State || was.Level != i.Level || was.GracefulShutdown != i.GracefulShutdown {

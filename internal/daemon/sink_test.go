@@ -12,6 +12,7 @@ import (
 	"github.com/fiberlb/vipd/bgpclient"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/internal/config"
+	"github.com/fiberlb/vipd/internal/definitions"
 )
 
 // wishes records the last wish for each prefix.
@@ -112,7 +113,7 @@ func TestSink(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			have := wishes{}
-			s := newSink(have, zap.NewNop(), func(*vipdv1.Event) {}, func(string) (string, uint64) { return "", 0 })
+			s := newSink(have, zap.NewNop(), func(*vipdv1.Event) {}, func(string) definitions.VIP { return definitions.VIP{} })
 			s.stage([]config.VIP{vip("a", p1, 0)})
 			s.commit()
 			c.do(s)

@@ -151,12 +151,7 @@ func (u *uplinks) counted() healthloop.Uplinks {
 }
 
 // news has Run go round. Many are one: it reads all that there is.
-func (u *uplinks) news() {
-	select {
-	case u.wake <- struct{}{}:
-	default:
-	}
-}
+func (u *uplinks) news() { wake(u.wake) }
 
 // Run watches sessions and speaker, and lets time have its effects, until ctx
 // ends.

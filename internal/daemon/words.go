@@ -24,15 +24,15 @@ type words struct {
 	overrides map[string]state.Override // by VIP
 	drain     *state.Drain
 	made      *definitions.Set
-	vips      map[string]config.VIP // those of made that fit the configuration in force
-	unfit     map[string]string     // the others, with why
+	unfit     map[string]string // those of made that are left out, with why
 	sessions  []madeSession
 }
 
 // A madeSession is a BFD session made over the API.
 type madeSession struct {
 	state.Session
-	made config.BFDSession // zero: it does not fit the configuration
+	made  config.BFDSession // zero: it is left out
+	wrong string            // why
 }
 
 func (w *words) kept() []state.Session {
@@ -47,7 +47,8 @@ func (w *words) kept() []state.Session {
 // not among them.
 func (d *daemon) recall(known state.State) {
 	clock := state.ReadClock()
-	d.words = words{overrides: map[string]state.Override{}, made: definitions.New(), vips: map[string]config.VIP{}, unfit: map[string]string{}}
+	d.words = words{overrides: map[string]state.Override{}, unfit: map[string]string{}}
+	d.words.made = definitions.New(func(name string) bool { return d.words.unfit[name] != "" })
 	for _, o := range known.Overrides {
 		if !over(o.End, clock) {
 			d.words.overrides[o.VIP] = o
@@ -97,8 +98,10 @@ func (d *daemon) enforce(ctx context.Context) error {
 	}
 	for name, o := range d.words.overrides {
 		if _, ok := d.sink.known(name); !ok {
-			d.Log.Warn("override of a vip that is not there any more", zap.String("vip", name), zap.String("word", o.Word))
-			delete(d.words.overrides, name)
+			if d.words.unfit[name] == "" { // else it waits for the VIP
+				d.Log.Warn("override of a vip that is not there any more", zap.String("vip", name), zap.String("word", o.Word))
+				delete(d.words.overrides, name)
+			}
 			continue
 		}
 		d.Log.Info("override of before is in force", zap.String("vip", name), zap.String("word", o.Word), zap.String("by", o.By), zap.String("reason", o.Reason))
@@ -107,7 +110,20 @@ func (d *daemon) enforce(ctx context.Context) error {
 		}
 	}
 	d.rearm()
+	d.keepLess()
 	return nil
+}
+
+// keepLess saves the words without those that ended, or lost their VIP, while no
+// vipd ran: a later life must not find them again. Nobody runs the memory yet.
+func (d *daemon) keepLess() {
+	known := d.memory.known
+	if len(known.Overrides) == len(d.words.overrides) && (known.Drain == nil) == (d.words.drain == nil) {
+		return
+	}
+	if err := d.memory.save(func(s *state.State) { s.Overrides, s.Drain = sorted(d.words.overrides), d.words.drain }); err != nil {
+		d.Log.Warn("the end of an override or a drain is not saved", zap.Error(err))
+	}
 }
 
 func overrideOf(o state.Override, c state.Clock) healthloop.Override {
@@ -125,9 +141,14 @@ func (d *daemon) keep(ctx context.Context, change func(*state.State)) error {
 	return nil
 }
 
+// sorted are overrides as they are kept.
+func sorted(overrides map[string]state.Override) []state.Override {
+	return slices.SortedFunc(maps.Values(overrides), func(a, b state.Override) int { return cmp.Compare(a.VIP, b.VIP) })
+}
+
 // keepOverrides saves next as the overrides, and takes them over.
 func (d *daemon) keepOverrides(ctx context.Context, next map[string]state.Override) error {
-	list := slices.SortedFunc(maps.Values(next), func(a, b state.Override) int { return cmp.Compare(a.VIP, b.VIP) })
+	list := sorted(next)
 	if err := d.keep(ctx, func(s *state.State) { s.Overrides = list }); err != nil {
 		return err
 	}
@@ -197,6 +218,9 @@ func (d *daemon) expire(ctx context.Context) {
 			delete(next, name)
 			d.Log.Info("override ended", zap.String("vip", name), zap.String("word", o.Word))
 			d.note(&vipdv1.Event{Kind: kindOverride, Subject: name, From: o.Word, To: "auto", Reason: "its time is over", By: o.By})
+			if d.words.unfit[name] != "" {
+				continue
+			}
 			if err := d.loop.SetOverride(ctx, name, healthloop.Override{}); err != nil {
 				d.Log.Error("override not ended", zap.String("vip", name), zap.Error(err))
 			}
@@ -204,23 +228,59 @@ func (d *daemon) expire(ctx context.Context) {
 	}
 	// Were it not saved, it would be found to have ended by the next life too.
 	d.words.overrides = next
-	list := slices.SortedFunc(maps.Values(next), func(a, b state.Override) int { return cmp.Compare(a.VIP, b.VIP) })
+	list := sorted(next)
 	if err := d.memory.keep(ctx, func(s *state.State) { s.Overrides = list }); err != nil {
 		d.Log.Warn("the end of an override is not saved", zap.Error(err))
 	}
 	d.rearm()
 }
 
-// forgetVIPs drops the overrides of VIPs that are gone. Should that not be
+// overridesWithout are the overrides once the definitions of these names are
+// removed, and those that go with them. What the file has is not removed.
+func (d *daemon) overridesWithout(names []string) (next map[string]state.Override, dropped []state.Override) {
+	next = d.words.overrides
+	for _, name := range names {
+		o, ok := d.words.overrides[name]
+		_, there := d.sink.known(name)
+		if !ok || there && d.words.unfit[name] != "" {
+			continue
+		}
+		if len(dropped) == 0 {
+			next = maps.Clone(next)
+		}
+		delete(next, name)
+		dropped = append(dropped, o)
+	}
+	return next, dropped
+}
+
+// dropOverrides drops those of VIPs that a reload took away. Should that not be
 // saved, the next life drops them.
-func (d *daemon) forgetVIPs(ctx context.Context, there func(name string) bool) {
-	next := maps.Clone(d.words.overrides)
-	maps.DeleteFunc(next, func(name string, o state.Override) bool { return !there(name) })
-	if len(next) == len(d.words.overrides) {
+func (d *daemon) dropOverrides(ctx context.Context, by control.Actor) {
+	var gone []string
+	for name := range d.words.overrides {
+		if _, ok := d.sink.known(name); !ok && d.words.unfit[name] == "" {
+			gone = append(gone, name)
+		}
+	}
+	next, dropped := d.overridesWithout(gone)
+	if len(dropped) == 0 {
 		return
 	}
 	if err := d.keepOverrides(ctx, next); err != nil {
 		d.words.overrides = next
+	}
+	d.noteDropped(by, dropped)
+}
+
+// noteDropped tells of overrides that went with their VIPs.
+func (d *daemon) noteDropped(by control.Actor, dropped []state.Override) {
+	for _, o := range dropped {
+		d.Log.Warn("override gone with its vip", zap.String("vip", o.VIP), zap.String("word", o.Word), zap.String("by", string(by)))
+		d.note(&vipdv1.Event{Kind: kindOverride, Subject: o.VIP, From: o.Word, To: "auto", Reason: "the vip was removed", By: string(by)})
+	}
+	if len(dropped) > 0 {
+		d.rearm()
 	}
 }
 
@@ -228,6 +288,9 @@ func (d *daemon) forgetVIPs(ctx context.Context, there func(name string) bool) {
 func (d *daemon) resolve(vip string) (name string, err error) {
 	if _, ok := d.sink.known(vip); ok {
 		return vip, nil
+	}
+	if left := d.left.Load(); left != nil && left.vips[vip] != "" {
+		return "", control.Refuse(control.Precondition, "vip %s: was made over the API, and is left out: %s", vip, left.vips[vip])
 	}
 	prefix, err := netip.ParsePrefix(vip)
 	if err != nil {

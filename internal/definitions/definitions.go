@@ -25,16 +25,23 @@ type VIP struct {
 // A Set is all definitions, and those of the configuration file that they must
 // not clash with. It is one goroutine's.
 type Set struct {
+	idle        func(name string) bool
 	vips        map[string]VIP
 	prefixes    map[netip.Prefix]string
+	wide        int               // prefixes of more than one address
 	generations map[string]uint64 // by owner; it stays when the last VIP goes
 	file        map[string]netip.Prefix
 	filePrefix  map[netip.Prefix]string
 }
 
-// New returns an empty Set.
-func New() *Set {
-	s := &Set{vips: map[string]VIP{}, prefixes: map[netip.Prefix]string{}, generations: map[string]uint64{}}
+// New returns an empty Set. idle tells of definitions that mean nothing at
+// present: to put such a one is a change, though it be the same; nil: there are
+// none.
+func New(idle func(name string) bool) *Set {
+	if idle == nil {
+		idle = func(string) bool { return false }
+	}
+	s := &Set{idle: idle, vips: map[string]VIP{}, prefixes: map[netip.Prefix]string{}, generations: map[string]uint64{}}
 	s.File(nil)
 	return s
 }
@@ -158,7 +165,7 @@ func (s *Set) change(owner string, put []VIP, remove []string) (Change, error) {
 		switch {
 		case there && old.Owner != owner, s.inFile(v.Name):
 			return Change{}, s.taken(v.Name)
-		case there && bytes.Equal(old.Spec, v.Spec):
+		case there && bytes.Equal(old.Spec, v.Spec) && !s.idle(v.Name):
 			c.Unchanged++
 			continue
 		case there:
@@ -198,7 +205,7 @@ func (s *Set) prefixesFree(c Change) error {
 			return refuse("vip %s: prefix %s is that of %s, made by %s", v.Name, v.Prefix, other, s.vips[other].Owner)
 		}
 	}
-	return nil
+	return s.apart(c.Put, leaving)
 }
 
 func (s *Set) inFile(name string) bool {
@@ -220,7 +227,7 @@ func (s *Set) Apply(c Change) {
 		s.drop(name)
 	}
 	for _, v := range c.Put {
-		s.drop(v.Name)
+		s.drop(v.Name) // all of them first: two may swap their prefixes
 	}
 	for _, v := range c.Put {
 		s.put(v)
@@ -233,6 +240,7 @@ func (s *Set) Apply(c Change) {
 func (s *Set) drop(name string) {
 	if v, ok := s.vips[name]; ok {
 		delete(s.vips, name)
+		s.wide -= wide(v)
 		if s.prefixes[v.Prefix] == name {
 			delete(s.prefixes, v.Prefix)
 		}
@@ -240,7 +248,9 @@ func (s *Set) drop(name string) {
 }
 
 func (s *Set) put(v VIP) {
+	s.drop(v.Name)
 	s.vips[v.Name] = v
+	s.wide += wide(v)
 	s.prefixes[v.Prefix] = v.Name
 	s.generations[v.Owner] = max(s.generations[v.Owner], v.Version)
 }

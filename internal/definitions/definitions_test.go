@@ -31,11 +31,13 @@ func apply(t *testing.T, s *Set, c Change, err error) Change {
 	return c
 }
 
-// known is a Set with one VIP of the file, and two of lb.
+// known is a Set with one VIP of the file, two of lb and one of net.
 func known(t *testing.T) *Set {
-	s := New()
+	s := New(nil)
 	s.File(map[string]netip.Prefix{"fixed": netip.MustParsePrefix("192.0.2.1/32")})
 	c, err := s.Replace("lb", []VIP{def("a", "192.0.2.10/32", "1"), def("b", "192.0.2.11/32", "1")}, nil)
+	apply(t, s, c, err)
+	c, err = s.Upsert(of("net", def("wide", "192.0.2.64/27", "1")), nil)
 	apply(t, s, c, err)
 	return s
 }
@@ -68,6 +70,11 @@ func TestRefusals(t *testing.T) {
 		{"a prefix listed twice", func(s *Set) (Change, error) {
 			return s.Replace("lb", []VIP{def("c", "192.0.2.12/32", "1"), def("d", "192.0.2.12/32", "1")}, nil)
 		}, Refusal{Text: "vip d: prefix 192.0.2.12/32 is that of c too"}},
+		{"a prefix inside another one's", upsert(of("me", def("c", "192.0.2.64/32", "1")), nil), Refusal{Text: "vip c: prefix 192.0.2.64/32 is inside 192.0.2.64/27 of wide, made by net"}},
+		{"one that has another one's inside", upsert(of("me", def("c", "192.0.2.8/29", "1")), nil), Refusal{Text: "vip c: prefix 192.0.2.8/29 has 192.0.2.10/32 of a, made by lb, inside it"}},
+		{"two of one request within each other", func(s *Set) (Change, error) {
+			return s.Replace("me", []VIP{def("c", "198.51.100.0/24", "1"), def("d", "198.51.100.1/32", "1")}, nil)
+		}, Refusal{Text: "vip d: prefix 198.51.100.1/32 is inside 198.51.100.0/24 of c, made by me"}},
 		{"another generation", func(s *Set) (Change, error) { return s.Replace("lb", nil, number(4)) },
 			Refusal{Conflict: true, Text: "owner lb: is at generation 1, not 4 (somebody else changed its VIPs)"}},
 	} {
@@ -78,7 +85,7 @@ func TestRefusals(t *testing.T) {
 			if !errors.As(err, &got) || *got != c.want {
 				t.Errorf("got %v, want %+v", err, c.want)
 			}
-			if all := s.All(); len(all) != 2 || s.Generations()["lb"] != 1 {
+			if all := s.All(); len(all) != 3 || s.Generations()["lb"] != 1 {
 				t.Errorf("a refused request left %+v", all)
 			}
 		})
@@ -122,14 +129,27 @@ func TestVersionIsNotUsedAgain(t *testing.T) {
 	}
 }
 
-// Whatever is asked, no two VIPs have a prefix, and all is found by it.
-func TestNoPrefixTwice(t *testing.T) {
+// What means nothing at present can be put again as it is.
+func TestIdleDefinitionIsPutAgain(t *testing.T) {
+	s := New(func(name string) bool { return name == "b" })
+	both := []VIP{def("a", "192.0.2.10/32", "1"), def("b", "192.0.2.11/32", "1")}
+	c, err := s.Replace("lb", both, nil)
+	apply(t, s, c, err)
+	c, err = s.Replace("lb", both, nil)
+	if apply(t, s, c, err); c.Changed != 1 || c.Unchanged != 1 || c.Put[0].Name != "b" {
+		t.Errorf("%+v, want b to be put again", c)
+	}
+}
+
+// Whatever is asked, no two VIPs have an address, and all is found by its prefix.
+func TestNoAddressTwice(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	s := New()
+	s := New(nil)
 	for range 5000 {
 		name, owner := fmt.Sprint("v", r.IntN(8)), fmt.Sprint("o", r.IntN(2))
-		v := of(owner, def(name, fmt.Sprintf("192.0.2.%d/32", r.IntN(10)), fmt.Sprint(r.IntN(3))))
+		v := of(owner, def(name, "192.0.2.0/32", fmt.Sprint(r.IntN(3))))
+		v.Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(10))}), 29+r.IntN(4)).Masked()
 		var c Change
 		var err error
 		switch r.IntN(3) {
@@ -145,8 +165,10 @@ func TestNoPrefixTwice(t *testing.T) {
 		}
 		seen := map[netip.Prefix]string{}
 		for _, v := range s.All() {
-			if other, twice := seen[v.Prefix]; twice {
-				t.Fatalf("seed %d: %s is both %s's and %s's", seed, v.Prefix, other, v.Name)
+			for p, other := range seen {
+				if p.Overlaps(v.Prefix) {
+					t.Fatalf("seed %d: %s of %s and %s of %s overlap", seed, v.Prefix, v.Name, p, other)
+				}
 			}
 			seen[v.Prefix] = v.Name
 		}
