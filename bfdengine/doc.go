@@ -23,7 +23,8 @@
 //
 // While there are few packets each wakes the worker. Above some thousands a
 // second it sleeps for half a millisecond at a time instead and then takes all
-// that came: see moderation.
+// that came: see moderation. Below a hundred, and if it has not been late, it
+// waits by way of Go's poller: see calm.
 //
 // An engine needs no capability; what Scheduling may ask for does, and so does
 // echo: packets that are for their own sender pass by the kernel's IP, in and out.

@@ -128,7 +128,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.worker.stop.Store(true)
 		e.calls.poke()
 	})()
-	// The worker keeps one for itself nearly all of the time (see sock.Waiter).
+	// The worker keeps one for itself unless all is calm (see sock.Waiter).
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	defer func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1) }()
 	done := make(chan error)

@@ -103,7 +103,7 @@ func tapIn(t *testing.T, n *testns.Neighbor, peer string) (next func() sock.Data
 	t.Cleanup(w.Close)
 	return func() sock.Datagram {
 		t.Helper()
-		w.Wait(5 * time.Second)
+		w.Park(5 * time.Second)
 		got, _, _, err := r.Read(sock.NewBatch(), time.Now())
 		if err != nil || len(got) == 0 {
 			t.Fatalf("nothing came: %v", err)

@@ -49,3 +49,34 @@ func TestModerationFollowsTheRate(t *testing.T) {
 		}
 	}
 }
+
+func TestCalmEndsWithManyPacketsOrAStall(t *testing.T) {
+	var c calm
+	now, packets := time.Now(), uint64(0)
+	for i, tt := range []struct {
+		after   time.Duration
+		packets uint64
+		stalled bool
+		on      bool
+	}{
+		{after: 0, on: true}, // nothing has come yet
+		{after: time.Second, packets: calmRate, on: true},
+		{after: time.Second / 2, packets: calmRate, on: true},
+		{after: 0, packets: 1, on: false}, // at once
+		{after: time.Second - 1, packets: calmRate, on: false},
+		{after: 1, on: true},
+		{stalled: true, on: false},
+		{after: calmAfter - 1, packets: 10 * calmRate, on: false},
+		{after: calmEvery, packets: calmRate, on: false},
+		{after: 1, on: true},
+		{stalled: true, on: false},
+		{after: calmAfter, stalled: true, on: false},
+		{after: calmAfter, on: false},
+		{after: calmEvery, on: true},
+	} {
+		now, packets = now.Add(tt.after), packets+tt.packets
+		if c.update(now, packets, tt.stalled); c.on != tt.on {
+			t.Errorf("step %d: %t", i, c.on)
+		}
+	}
+}

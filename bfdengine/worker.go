@@ -66,6 +66,7 @@ type worker struct {
 	more       bool          // there is more to read
 	deaf       bool          // a socket could not be read: don't spin on it
 	moderation moderation
+	calm       calm
 }
 
 func newWorker(o options, h *hub, c *calls) *worker {

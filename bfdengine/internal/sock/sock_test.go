@@ -44,7 +44,7 @@ func read(t *testing.T, r *Receiver) Datagram {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	w.Wait(5 * time.Second)
+	w.Park(5 * time.Second)
 	got, _, _, err := r.Read(NewBatch(), time.Now())
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %d datagrams, %v", len(got), err)
@@ -174,16 +174,86 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// waits are the two ways to wait for everything.
+func waits(w *Waiter) map[string]func(time.Duration) bool {
+	return map[string]func(time.Duration) bool{"wait": w.Wait, "park": w.Park}
+}
+
 func TestWakeEndsAWaitOnce(t *testing.T) {
 	w, err := NewWaiter(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	for name, wait := range waits(w) {
+		w.Wake()
+		w.Wake()
+		if !wait(10*time.Second) || wait(0) || wait(time.Millisecond) {
+			t.Errorf("%s: two wakes before a wait are one", name)
+		}
+		go w.Wake() // ends by itself
+		woken := false
+		for began := time.Now(); !woken && time.Since(began) < 10*time.Second; {
+			woken = wait(10 * time.Second) // or returns early for nothing
+		}
+		if !woken {
+			t.Errorf("%s: a wake did not end it", name)
+		}
+	}
+}
+
+// Whichever way comes after which, and as often as one likes.
+func TestDatagramsAndTimeEndAWait(t *testing.T) {
+	r := listen(t, "0.0.0.0", 3784)
+	w, err := NewWaiter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	s := dial(t, Path{Peer: netip.MustParseAddr("127.0.0.3"), SourcePort: 50000, Port: 3784})
+	b := NewBatch()
+	for range 3 {
+		for name, wait := range waits(w) {
+			w.Park(time.Microsecond) // before it knows r
+			w.Add(r)
+			for range 2 {
+				s.Send([]byte("hello"))
+				began := time.Now()
+				if wait(10*time.Second) || time.Since(began) > 5*time.Second {
+					t.Errorf("%s: a datagram did not end it", name)
+				}
+				if got, _, _, err := r.Read(b, time.Now()); len(got) != 1 || err != nil {
+					t.Errorf("%s: %d datagrams, %v", name, len(got), err)
+				}
+			}
+			began := time.Now()
+			for time.Since(began) < 2*time.Millisecond {
+				before := time.Now()
+				if wait(2*time.Millisecond) || time.Since(before) > 5*time.Second {
+					t.Errorf("%s: time did not end it", name)
+				}
+			}
+			w.Drop(r)
+			s.Send([]byte("hello"))
+			before := time.Now()
+			if w.Park(time.Millisecond); time.Since(before) < time.Millisecond {
+				t.Errorf("a socket that is not waited for ended it after %v", time.Since(before))
+			}
+			r.Read(b, time.Now())
+		}
+	}
+}
+
+// A descriptor that no epoll takes is as good as no epoll.
+func TestWithoutAParkOneWaits(t *testing.T) {
+	w, err := NewWaiter([]*Receiver{{fd: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
 	w.Wake()
-	w.Wake()
-	if !w.Wait(10*time.Second) || w.Wait(0) {
-		t.Error("two wakes before a wait are one")
+	if !w.Park(10*time.Second) || w.park != nil {
+		t.Error("a wake did not end it")
 	}
 }
 
@@ -214,13 +284,16 @@ func TestNothingIsAllocatedForAPacket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	b, p, got := NewBatch(), make([]byte, 24), 0
-	if n := testing.AllocsPerRun(100, func() {
-		s.Send(p)
-		w.Wait(time.Second)
-		ds, _, _, _ := r.Read(b, time.Now())
-		got += len(ds)
-	}); n > 0 || got != 101 {
-		t.Errorf("%v allocations, %d datagrams", n, got)
+	b, p := NewBatch(), make([]byte, 24)
+	for name, wait := range waits(w) {
+		got := 0
+		if n := testing.AllocsPerRun(100, func() {
+			s.Send(p)
+			wait(time.Second)
+			ds, _, _, _ := r.Read(b, time.Now())
+			got += len(ds)
+		}); n > 0 || got != 101 {
+			t.Errorf("%s: %v allocations, %d datagrams", name, n, got)
+		}
 	}
 }
