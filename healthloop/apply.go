@@ -58,10 +58,14 @@ func (s *state) apply(vips []VIP, names map[string]bool, now time.Time) {
 }
 
 // put makes vips wanted as they are given, and the gone ones not any more.
-// Those that stay and come are decided before those that go are reported: a
-// prefix that only changed its VIP's name is at no time nobody's.
 func (s *state) put(vips []VIP, gone []string, now time.Time) {
-	var fresh []*backend
+	s.spread(s.swap(vips, gone, now), now)
+}
+
+// swap is put without the first turns of those backends that it returns. VIPs
+// that stay and come are decided before those that go are reported: a prefix
+// that only changed its VIP's name is at no time nobody's.
+func (s *state) swap(vips []VIP, gone []string, now time.Time) (fresh []*backend) {
 	for _, w := range vips {
 		fresh = append(fresh, s.set(w, now)...)
 	}
@@ -70,7 +74,7 @@ func (s *state) put(vips []VIP, gone []string, now time.Time) {
 			s.drop(v)
 		}
 	}
-	s.spread(fresh, now)
+	return fresh
 }
 
 // set makes one VIP wanted, and returns those of its backends that are to be
@@ -191,6 +195,9 @@ func (s *state) spread(bs []*backend, now time.Time) {
 		return
 	}
 	for i, b := range bs {
+		if b.asker == nil {
+			continue // it went before its first turn
+		}
 		s.alarms.set(&b.turn, now.Sub(s.epoch)+firstTurn(i, len(bs), b.Timing.Interval))
 	}
 }

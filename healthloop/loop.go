@@ -147,9 +147,14 @@ func (l *Loop) Apply(ctx context.Context, vips []VIP) error {
 	})
 }
 
+// putAtOnce is how many VIPs Put changes at a time: some milliseconds of work.
+const putAtOnce = 256
+
 // Put adds or changes these VIPs and removes those, all or, with an error,
 // nothing. It is as Apply with all the others as they are, and touches none of
-// them. Removing what is not there is no error, what is given here is one.
+// them. Removing what is not there is no error, what is given here is one. Of
+// many, those that go last, probes and decisions go on in between; other changes
+// of the same VIPs are to wait.
 func (l *Loop) Put(ctx context.Context, vips []VIP, remove []string) error {
 	names, err := check(vips)
 	if err != nil {
@@ -160,8 +165,23 @@ func (l *Loop) Put(ctx context.Context, vips []VIP, remove []string) error {
 			return fmt.Errorf("vip %q: both given and removed", name)
 		}
 	}
+	var fresh []*backend
+	for len(vips)+len(remove) > putAtOnce {
+		some := min(len(vips), putAtOnce)
+		gone := min(len(remove), putAtOnce-some)
+		err := l.change(ctx, func(s *state) error {
+			fresh = append(fresh, s.swap(vips[:some], remove[:gone], time.Now())...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		vips, remove = vips[some:], remove[gone:]
+		ctx = context.WithoutCancel(ctx) // what was begun is carried out
+	}
 	return l.change(ctx, func(s *state) error {
-		s.put(vips, remove, time.Now())
+		now := time.Now()
+		s.spread(append(fresh, s.swap(vips, remove, now)...), now)
 		return nil
 	})
 }
