@@ -22,6 +22,7 @@ import (
 	"github.com/fiberlb/vipd/internal/definitions"
 	"github.com/fiberlb/vipd/internal/publish"
 	"github.com/fiberlb/vipd/internal/state"
+	"github.com/fiberlb/vipd/internal/view"
 	"github.com/fiberlb/vipd/internal/web"
 )
 
@@ -193,8 +194,8 @@ func (d *daemon) sessionsChanged(all []bfdengine.Change) {
 // neighborChanged tells of a neighbor's BGP session.
 func (d *daemon) neighborChanged(was, is *vipdv1.Neighbor) {
 	established := func(n *vipdv1.Neighbor) bool { return n.GetState() == bgpclient.Established.String() }
-	if established(was) == established(is) && was.GetAdminDown() == is.GetAdminDown() {
-		return
+	if established(was) == established(is) && was.GetAdminDown() == is.GetAdminDown() || !view.Seen(is) {
+		return // what is not seen for want of a speaker is the speaker's event
 	}
 	state := func(n *vipdv1.Neighbor) string {
 		if n.GetAdminDown() {

@@ -66,7 +66,7 @@ func (n node) sent(ctx context.Context, name string) []*vipdv1.Sent {
 	if err != nil {
 		n.Log.Debug("what neighbors are sent is not known", zap.String("vip", name), zap.Error(err))
 	}
-	return view.SentTo(sent, n.neighborMessages())
+	return view.SentTo(sent, view.Carriers(n.neighborMessages(), known.vip.Prefix))
 }
 
 // Fresh returns VIPs with the figures of their last probes.

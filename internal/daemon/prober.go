@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 
 	"github.com/fiberlb/vipd/healthloop"
@@ -113,8 +114,16 @@ func (p probers) files(t config.TLS) (tlsFiles, error) {
 // keyOf is equal for backends that are asked the same in the same way: a reload
 // leaves those alone.
 func keyOf(kind string, s check.Spec, tlsDigest string) string {
-	return fmt.Sprintf("%s %s %t %q %v %s %q %q %q %v %q %v %t %s", kind, s.Address, s.Watch, s.Send, s.Expect,
-		s.Method, s.Host, s.Path, s.Headers, s.ExpectStatus, s.ExpectBody, s.ExpectBodyRE, s.FollowRedirects, tlsDigest)
+	return fmt.Sprintf("%s %s %t %q %s %s %q %q %q %v %q %s %t %s", kind, s.Address, s.Watch, s.Send, pattern(s.Expect),
+		s.Method, s.Host, s.Path, s.Headers, s.ExpectStatus, s.ExpectBody, pattern(s.ExpectBodyRE), s.FollowRedirects, tlsDigest)
+}
+
+// pattern is for many: fmt would panic at a nil one, and recover.
+func pattern(re *regexp.Regexp) string {
+	if re == nil {
+		return ""
+	}
+	return strconv.Quote(re.String())
 }
 
 // targetOf is where a backend is asked: on its own port, or on the check's.

@@ -81,7 +81,11 @@ func (d *daemon) neighborMessages() []*vipdv1.Neighbor {
 		holds[h.Address] = h
 	}
 	var out []*vipdv1.Neighbor
+	connected := d.rec.Link().Connected
 	for _, n := range d.rec.Neighbors() {
+		if !connected { // what was seen last may be long over
+			n.State, n.Since = 0, time.Time{}
+		}
 		var hold *bgpclient.HoldStatus
 		if h, ok := holds[n.Address]; ok {
 			hold = &h
@@ -156,4 +160,5 @@ func (d *daemon) linked() {
 		d.note(e)
 	}
 	d.publisher.Node()
+	d.publisher.Neighbors()
 }

@@ -121,7 +121,7 @@ func (d *daemon) redefine(ctx context.Context, by control.Actor, c definitions.C
 		vips, put = append(vips, ready[v.Name].vip), append(put, ready[v.Name].loop)
 	}
 	d.sink.stageSome(vips, gone)
-	err := d.put(ctx, put, gone)
+	err := d.loop.Put(ctx, put, gone)
 	d.sink.commit()
 	for _, name := range back {
 		err = cmp.Or(err, d.reinstateOne(ctx, name))
@@ -130,22 +130,6 @@ func (d *daemon) redefine(ctx context.Context, by control.Actor, c definitions.C
 	d.noteDefinitions(by, c)
 	d.noteDropped(by, dropped)
 	return err
-}
-
-// put gives VIPs to the loop, some at a time: it probes and decides in between.
-// Those that go are last, as in one Put.
-func (d *daemon) put(ctx context.Context, vips []healthloop.VIP, gone []string) error {
-	for some := range slices.Chunk(vips, atOnce) {
-		if err := d.loop.Put(ctx, some, nil); err != nil {
-			return err
-		}
-	}
-	for some := range slices.Chunk(gone, atOnce) {
-		if err := d.loop.Put(ctx, nil, some); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // reinstateOne puts the operator's word in force on a VIP that was left out.
