@@ -39,7 +39,7 @@ changed. The exit code is 2 where there are mistakes.`}
 			return usage("the configuration has mistakes:\n%s", cleanLines(strings.Join(r.GetProblems(), "\n")))
 		}
 		for _, w := range r.GetProblems() {
-			a.note("warning: %s", w)
+			a.note("%s", w)
 		}
 		return nil
 	})

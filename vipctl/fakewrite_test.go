@@ -143,7 +143,7 @@ func (f *fake) RemoveBfdSession(context.Context, *vipdv1.RemoveBfdSessionRequest
 }
 
 func (f *fake) Reload(context.Context, *vipdv1.ReloadRequest) (*vipdv1.ReloadResponse, error) {
-	return &vipdv1.ReloadResponse{Warnings: []string{"vipd.yaml:3:1: bgp.neighbors[0]: no hold_time"}}, nil
+	return &vipdv1.ReloadResponse{Warnings: []string{"vipd.yaml:3:1: bgp.neighbors[0]: warning: no hold_time"}}, nil
 }
 
 func (f *fake) CheckConfig(_ context.Context, r *vipdv1.CheckConfigRequest) (*vipdv1.CheckConfigResponse, error) {

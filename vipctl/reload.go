@@ -17,7 +17,7 @@ func (a *app) reloadVerb() *cobra.Command {
 			return err
 		}
 		for _, w := range r.GetWarnings() {
-			a.note("warning: %s", w)
+			a.note("%s", w)
 		}
 		return a.show(r, func(p *page) { p.line("reloaded") })
 	})

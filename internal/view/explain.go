@@ -130,6 +130,18 @@ func carries(n *vipdv1.Neighbor, family string) bool {
 	return false
 }
 
+// Carriers are the neighbors that a prefix can be sent to: those whose sessions
+// carry its family.
+func Carriers(all []*vipdv1.Neighbor, p netip.Prefix) (out []*vipdv1.Neighbor) {
+	family := familyOf(&vipdv1.Vip{Prefix: p.String()})
+	for _, n := range all {
+		if carries(n, family) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // familyName is how people write a family.
 func familyName(family string) string { return strings.Replace(family, "ip", "IP", 1) }
 

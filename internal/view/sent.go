@@ -35,6 +35,8 @@ func SentTo(sent []bgpclient.Sent, neighbors []*vipdv1.Neighbor) []*vipdv1.Sent 
 func sentTo(s *bgpclient.Sent, n *vipdv1.Neighbor) *vipdv1.Sent {
 	h := n.GetHold()
 	switch {
+	case !Seen(n):
+		return notSent(notSentUnknown, down(n))
 	case !established(n) && h != nil:
 		return notSent(causeBFDDown, "held by BFD: "+holding(h))
 	case !established(n):
@@ -54,6 +56,12 @@ func sentTo(s *bgpclient.Sent, n *vipdv1.Neighbor) *vipdv1.Sent {
 	}
 	return notSent(notSentNothing, "the speaker has no route to send")
 }
+
+// unseen is the state of a neighbor whose speaker does not tell.
+const unseen = "unknown"
+
+// Seen tells whether the speaker told of a neighbor's session.
+func Seen(n *vipdv1.Neighbor) bool { return n.GetState() != unseen }
 
 func notSent(cause, detail string) *vipdv1.Sent { return &vipdv1.Sent{Cause: cause, Detail: detail} }
 
@@ -82,6 +90,9 @@ func holding(h *vipdv1.Hold) string {
 
 // down tells of a session that is not established.
 func down(n *vipdv1.Neighbor) string {
+	if !Seen(n) {
+		return "not known: the speaker is not connected"
+	}
 	if n.GetAdminDown() {
 		return "shut down at the speaker, not by vipd: by hand, or for too many prefixes"
 	}

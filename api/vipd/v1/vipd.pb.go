@@ -1149,11 +1149,13 @@ func (x *Backend) GetFailures() uint64 {
 
 // A Neighbor is a BGP peer of the speaker.
 type Neighbor struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Address          string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	Description      string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	Asn              uint32                 `protobuf:"varint,3,opt,name=asn,proto3" json:"asn,omitempty"`
-	State            string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // idle, connect, active, opensent, openconfirm, established
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Address     string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Description string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	Asn         uint32                 `protobuf:"varint,3,opt,name=asn,proto3" json:"asn,omitempty"`
+	// idle, connect, active, opensent, openconfirm, established; unknown while the
+	// speaker is not connected
+	State            string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	Since            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"` // of established or not; unset: never was
 	AdminDown        bool                   `protobuf:"varint,6,opt,name=admin_down,json=adminDown,proto3" json:"admin_down,omitempty"`
 	Hold             *Hold                  `protobuf:"bytes,7,opt,name=hold,proto3" json:"hold,omitempty"`        // unset: nothing keeps it from being used
