@@ -285,3 +285,35 @@ func TestPutsAreTheLastApply(t *testing.T) {
 		}
 	}
 }
+
+// Many are put some at a time, in between others are decided, and first turns are
+// spread as if they came at once.
+func TestManyPutsAreSpreadAsOne(t *testing.T) {
+	loopTest(t, nil, func(r *rig) {
+		const many = 3*putAtOnce + 1
+		var all []VIP
+		scripts := make([]*script, many)
+		for i := range many {
+			scripts[i] = &script{}
+			all = append(all, vipOf(fmt.Sprint("v", i), count(1), scripts[i]))
+		}
+		r.until(10 * time.Second)
+		r.must(r.Put(r.t.Context(), all, nil))
+		var names []string
+		for _, v := range all[1:] {
+			names = append(names, v.Name)
+		}
+		r.until(10*time.Second + many*time.Millisecond)
+		for i, s := range scripts {
+			want := 10*time.Second + time.Duration(i)*firstTurn(1, many, time.Second)
+			if asked := s.since(r.start); len(asked) != 1 || asked[0] < want || asked[0] > want+2*tick {
+				t.Fatalf("v%d was asked at %s, want %s", i, asked, want)
+			}
+		}
+		r.must(r.Put(r.t.Context(), all[:1], names))
+		if left := r.status().VIPs; len(left) != 1 {
+			t.Errorf("%d VIPs are left", len(left))
+		}
+		r.heard()
+	})
+}
