@@ -133,7 +133,7 @@ func (d *daemon) addSpeaker() {
 		d.speaker = embedded.New(embedded.Options{Log: slogFrom(d.Log.Named("gobgp")), Dir: os.Getenv("RUNTIME_DIRECTORY")})
 	}
 	options := bgpclient.Options{
-		Dial:      d.dial,
+		Dial:      d.Options.dial,
 		Owner:     Owner(d.cfg.Node),
 		Log:       d.Log.Named("bgp"),
 		Confirmed: d.timings.Confirmed,
@@ -142,6 +142,9 @@ func (d *daemon) addSpeaker() {
 		Changed:   func(prefix netip.Prefix) { d.publisher.Prefix(prefix) },
 		Linked:    d.linked,
 		Peers:     func() { d.publisher.Neighbors() },
+	}
+	if options.Dial == nil {
+		options.Dial = d.dial
 	}
 	if d.memory.keeps() {
 		options.Remember = func(ctx context.Context, disabled []netip.Addr) error {

@@ -44,6 +44,8 @@ type Options struct {
 	Notify func(state string)
 	// Watchdog is how often the service manager wants a sign of life; 0: never.
 	Watchdog time.Duration
+	// dial connects to the speaker; nil: as the configuration says.
+	dial func(context.Context) (bgpclient.Conn, error)
 }
 
 // A daemon is vipd, running. Its own goroutine, in Run, owns cfg and words; the
@@ -72,6 +74,7 @@ type daemon struct {
 	board     *board.Board
 	publisher *publish.Publisher
 	drainer   *drain.Runner
+	out       atomic.Bool     // a drain has withdrawn all
 	api       *control.Server // nil: api.listen is empty
 	hooks     *hooks
 	// disabled are the neighbors that a former life disabled, and failed those

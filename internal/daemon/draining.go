@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,6 +43,9 @@ func (d *daemon) newDrainer() *drain.Runner {
 }
 
 func (d *daemon) phase(ctx context.Context, p healthloop.DrainPhase, o drain.Order) error {
+	if p == healthloop.Withdrawing {
+		d.out.Store(true) // before it is
+	}
 	return d.loop.SetDrain(ctx, healthloop.Drain{Phase: p, By: o.By, Reason: o.Reason, Until: o.Until})
 }
 
@@ -56,8 +58,9 @@ func (d *daemon) routesGone(ctx context.Context) (done bool, left int, err error
 	defer cancel()
 	err = d.rec.Settled(short)
 	wanted, installed, _, _ := d.rec.Counts()
-	// An advertisement that was decided before may still be wanted for a moment.
-	return err == nil && wanted == 0, installed, err
+	// For a moment an advertisement may still be wanted that was decided before,
+	// or a route of a former life be kept.
+	return err == nil && wanted+installed == 0, installed, err
 }
 
 // connections counts those to the VIPs, by what drain.connections says.
@@ -116,6 +119,7 @@ func (d *daemon) undrain(ctx context.Context, by control.Actor, reason string) e
 func (d *daemon) endDrain(ctx context.Context, by control.Actor, reason string) error {
 	d.words.drain = nil
 	d.drainer.Set(nil)
+	d.out.Store(false)
 	d.Log.Info("not draining any more", zap.String("by", string(by)))
 	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: "draining", To: "serving", Reason: reason, By: string(by)})
 	return d.loop.SetDrain(ctx, healthloop.Drain{})
@@ -249,11 +253,4 @@ func (d *daemon) showConnections(n int) {
 	if !proto.Equal(stop, d.stopping.Swap(stop)) {
 		d.publisher.Node()
 	}
-}
-
-// alreadyOut tells whether an operator drained this node before it leaves: then
-// preferring others first would announce it again.
-func (d *daemon) alreadyOut() bool {
-	p, _ := d.drainer.Progress()
-	return slices.Contains([]string{drain.Withdrawing, drain.Withdrawn, drain.Drained}, p.Phase)
 }

@@ -25,7 +25,6 @@ const (
 // waits, not the withdrawal. After a failure of a room there is nothing to wait
 // for, but still something to withdraw.
 func (d *daemon) leave(c cause) error {
-	out := d.alreadyOut()
 	close(d.gone)
 	d.leaving.Store(&c.reason)
 	d.drainer.Set(nil)
@@ -39,7 +38,9 @@ func (d *daemon) leave(c cause) error {
 	go d.second(patient, hurry)
 
 	settings := d.cfg.Drain
-	if settings.PreferOthers > 0 && patient.Err() == nil && !out {
+	// A node that an operator drained is out: to prefer others would announce it
+	// again.
+	if settings.PreferOthers > 0 && patient.Err() == nil && !d.out.Load() {
 		d.showStop(drain.PreferOthers, c.reason)
 		if err := d.drain(healthloop.PreferOthers, c.reason); err == nil {
 			d.Log.Info("announced with GRACEFUL_SHUTDOWN", zap.Duration("for", settings.PreferOthers))

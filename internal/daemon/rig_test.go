@@ -51,7 +51,8 @@ func (c *tally) take() map[netip.Prefix][]string {
 }
 
 // lives runs a daemon until the test or kill ends it. kill is as a crash: it
-// withdraws nothing and keeps nothing.
+// withdraws nothing and keeps nothing. A signal has it leave; then kill waits for
+// that.
 func lives(t *testing.T, o Options) (n node, told *tally, kill func()) {
 	t.Helper()
 	d, err := assemble(o)
@@ -59,18 +60,31 @@ func lives(t *testing.T, o Options) (n node, told *tally, kill func()) {
 		t.Fatal(err)
 	}
 	told = &tally{calls: map[netip.Prefix][]string{}}
-	d.sink.to = told
+	if d.rec == nil {
+		d.sink.to = told
+	}
 	life, stop := context.WithCancel(context.Background())
 	ended, wait := d.begin(life)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		d.serve(life, ended)
-		close(d.gone)
+		why := d.serve(life, ended)
+		if life.Err() != nil {
+			close(d.gone)
+			return
+		}
+		if err := d.leave(why); err != nil {
+			t.Error(err)
+		}
 	}()
 	var once sync.Once
 	kill = func() {
 		once.Do(func() {
+			select {
+			case <-d.gone: // it leaves
+				<-served
+			default:
+			}
 			stop()
 			<-served
 			wait()

@@ -15,6 +15,7 @@ import (
 	"github.com/fiberlb/vipd/internal/config"
 	"github.com/fiberlb/vipd/internal/control"
 	"github.com/fiberlb/vipd/internal/definitions"
+	"github.com/fiberlb/vipd/internal/drain"
 	"github.com/fiberlb/vipd/internal/state"
 )
 
@@ -76,13 +77,14 @@ func over(e *state.End, c state.Clock) bool {
 	return over
 }
 
-// endOf is when something ends, on the clock of this process; zero: never.
+// endOf is when something ends, on the clock of this process; zero: never. It
+// has a monotonic reading, so that nobody who sets the clock moves it.
 func endOf(e *state.End, c state.Clock) time.Time {
 	if e == nil {
 		return time.Time{}
 	}
 	left, _ := e.Left(c)
-	return c.Now.Add(left)
+	return time.Now().Add(left)
 }
 
 // enforce puts the words that were recalled in force, before anything runs.
@@ -91,7 +93,7 @@ func (d *daemon) enforce(ctx context.Context) error {
 	if k := d.words.drain; k != nil {
 		d.Log.Warn("this node is drained still", zap.String("by", k.By), zap.String("reason", k.Reason))
 		// At once: the runner comes later than the first decisions.
-		if err := d.loop.SetDrain(ctx, healthloop.Drain{Phase: healthloop.Withdrawing, By: k.By, Reason: k.Reason, Until: endOf(k.End, clock)}); err != nil {
+		if err := d.phase(ctx, healthloop.Withdrawing, drain.Order{By: k.By, Reason: k.Reason, Until: endOf(k.End, clock)}); err != nil {
 			return err
 		}
 		d.orderDrain(0)
