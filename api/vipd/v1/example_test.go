@@ -72,7 +72,7 @@ func Example_watch() {
 
 	vips := map[string]*vipdv1.Vip{}
 	var from vipdv1.WatchRequest
-	for ; ; time.Sleep(time.Second) {
+	for ; ; <-time.After(time.Second) {
 		stream, err := client.Watch(context.Background(), &from)
 		for err == nil {
 			var m *vipdv1.WatchResponse
