@@ -151,6 +151,7 @@ func (l *liveness) keep(ctx context.Context) error {
 			if l.engine.Answers(ctx) == nil {
 				l.answered()
 				problems = l.look(problems)
+				l.shown() // intervals change, and sessions of peers that asked go, without a transition
 			}
 			continue
 		case <-again.C:

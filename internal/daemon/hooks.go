@@ -17,59 +17,55 @@ import (
 type hooks struct {
 	d      *daemon
 	wake   chan struct{}
-	runner atomic.Pointer[hook.Runner]
-
-	mu   sync.Mutex // guards list: reloads write it, Run reads it
-	list []config.Hook
+	runner atomic.Pointer[hook.Runner] // the newest one
+	list   []config.Hook               // of it; set's goroutine owns it
 }
 
 func newHooks(d *daemon) *hooks { return &hooks{d: d, wake: make(chan struct{}, 1)} }
 
-// set says which hooks there are from now on.
+// set says which hooks there are from now on: they hear of what is noted after
+// it, whenever Run comes to them.
 func (h *hooks) set(list []config.Hook) {
-	h.mu.Lock()
-	same := reflect.DeepEqual(h.list, list)
-	h.list = list
-	h.mu.Unlock()
-	if same {
+	if reflect.DeepEqual(h.list, list) {
 		return
 	}
-	wake(h.wake)
-}
-
-// Run runs them until ctx ends, and begins anew when they changed.
-func (h *hooks) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		life, stop := context.WithCancel(ctx)
-		done := make(chan error, 1)
-		runner := h.start()
-		go func() { done <- runner.Run(life) }() // ends with life
-		select {
-		case <-ctx.Done():
-		case <-h.wake:
-		}
-		stop()
-		if err := <-done; err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *hooks) start() *hook.Runner {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var list []hook.Hook
-	for _, c := range h.list {
+	h.list = list
+	var all []hook.Hook
+	for _, c := range list {
 		one := hook.Hook{Kinds: c.Kinds, URL: c.URL, Exec: c.Exec, Timeout: c.Timeout}
 		for _, header := range c.Headers {
 			one.Headers = append(one.Headers, hook.Header(header))
 		}
-		list = append(list, one)
+		all = append(all, one)
 	}
-	runner := hook.New(list, h.d.board, h.d.config.Load().Node, h.d.Log.Named("hook"), h.missed)
-	h.runner.Store(runner)
-	return runner
+	h.runner.Store(hook.New(all, h.d.board, h.d.cfg.Node, h.d.Log.Named("hook"), h.missed))
+	wake(h.wake)
+}
+
+// Run runs them until ctx ends, and others once they changed.
+func (h *hooks) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-h.wake:
+	}
+	for ctx.Err() == nil {
+		h.play(ctx)
+	}
+	return nil
+}
+
+// play runs the newest ones. What happens while they take over is told twice.
+func (h *hooks) play(ctx context.Context) {
+	life, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	runner := h.runner.Load()
+	running.Go(func() { _ = runner.Run(life) }) // nil, when life ends
+	select {
+	case <-ctx.Done():
+	case <-h.wake:
+	}
 }
 
 func (h *hooks) missed(n int) {

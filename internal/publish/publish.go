@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/healthloop"
 	"github.com/fiberlb/vipd/internal/board"
@@ -45,6 +47,7 @@ type Publisher struct {
 	board   *board.Board
 	wake    chan struct{}
 	syncs   chan chan struct{}
+	ended   chan struct{} // closed when Run has ended
 
 	mu    sync.Mutex // guards stale: everybody adds, Run's goroutine takes
 	stale stale
@@ -59,7 +62,9 @@ type stale struct {
 
 // New returns a Publisher that has not read anything yet.
 func New(b *board.Board, s Sources) *Publisher {
-	return &Publisher{sources: s, board: b, wake: make(chan struct{}, 1), syncs: make(chan chan struct{}), stale: fresh()}
+	return &Publisher{
+		sources: s, board: b, wake: make(chan struct{}, 1), syncs: make(chan chan struct{}), ended: make(chan struct{}), stale: fresh(),
+	}
 }
 
 func fresh() stale { return stale{vips: map[string]struct{}{}, prefixes: map[netip.Prefix]struct{}{}} }
@@ -84,11 +89,14 @@ func (p *Publisher) note(add func(*stale)) {
 	}
 }
 
-// Sync returns when the board shows everything that was told before the call.
+// Sync returns when the board shows everything that was told before the call, or
+// nobody publishes any more.
 func (p *Publisher) Sync(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
 	case p.syncs <- done:
+	case <-p.ended:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -100,8 +108,9 @@ func (p *Publisher) Sync(ctx context.Context) error {
 	}
 }
 
-// Run publishes until ctx ends.
+// Run publishes until ctx ends. It can be called once.
 func (p *Publisher) Run(ctx context.Context) error {
+	defer close(p.ended)
 	for {
 		var asked chan struct{}
 		select {
@@ -213,15 +222,31 @@ func (p *Publisher) putNeighbors() {
 }
 
 func (p *Publisher) putSessions(ctx context.Context) {
-	gone := map[string]bool{}
+	gone := map[string]*vipdv1.BfdSession{}
 	for _, s := range p.board.Sessions() {
-		gone[s.GetId()] = true
+		gone[s.GetId()] = s
 	}
 	for _, s := range p.sources.Sessions(ctx) {
+		was := gone[s.GetId()]
 		delete(gone, s.GetId())
-		p.board.PutSession(s)
+		if !sameButCounters(was, s) {
+			p.board.PutSession(s)
+		}
 	}
 	for id := range gone {
 		p.board.RemoveSession(id)
 	}
+}
+
+// sameButCounters: a session sends and receives all the time, which is no news.
+// was is on the board, where nobody changes it.
+func sameButCounters(was, is *vipdv1.BfdSession) bool {
+	if was == nil {
+		return false
+	}
+	sent, received, dropped, gap := is.Sent, is.Received, is.Dropped, is.MaxGap
+	is.Sent, is.Received, is.Dropped, is.MaxGap = was.Sent, was.Received, was.Dropped, was.MaxGap
+	same := proto.Equal(was, is)
+	is.Sent, is.Received, is.Dropped, is.MaxGap = sent, received, dropped, gap
+	return same
 }

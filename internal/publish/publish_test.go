@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/healthloop"
@@ -22,6 +23,8 @@ type room struct {
 	vips      map[string]string // state by name
 	neighbors map[string]string
 	sessions  []string
+	sent      uint64 // by each of them
+	interval  time.Duration
 	looks     int
 	broken    bool
 	turned    []string
@@ -72,7 +75,7 @@ func (r *room) sources() Sources {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			for _, id := range r.sessions {
-				out = append(out, &vipdv1.BfdSession{Id: id})
+				out = append(out, &vipdv1.BfdSession{Id: id, Sent: r.sent, TxInterval: durationpb.New(r.interval)})
 			}
 			return out
 		},
@@ -155,6 +158,38 @@ func TestWhatCanNotBeReadStaysStale(t *testing.T) {
 	if b.VIP("a").GetState() != "advertised" {
 		t.Error("it is forgotten")
 	}
+}
+
+// What a session sends is no news; how often it does is.
+func TestCountersOfSessionsAreNoNews(t *testing.T) {
+	r := &room{sessions: []string{"s"}, interval: time.Second}
+	p, b := rig(t, r)
+	p.Sessions()
+	sync1(t, p)
+	_, before, _ := b.Events(board.EventQuery{})
+	r.change(func() { r.sent = 7 })
+	p.Sessions()
+	sync1(t, p)
+	if _, now, _ := b.Events(board.EventQuery{}); now != before {
+		t.Error("every packet is told")
+	}
+	r.change(func() { r.interval = time.Millisecond })
+	p.Sessions()
+	sync1(t, p)
+	if s := b.Sessions()[0]; s.GetTxInterval().AsDuration() != time.Millisecond || s.GetSent() != 7 {
+		t.Errorf("the board has %v", s)
+	}
+}
+
+// Who changed something while all ends is not kept waiting.
+func TestSyncEndsWithThePublisher(t *testing.T) {
+	p := New(board.New("test", board.Options{}), (&room{}).sources())
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Run(over); err != nil {
+		t.Fatal(err)
+	}
+	sync1(t, p)
 }
 
 // Nothing is read of a VIP that nobody mentioned, however many there are.
