@@ -133,19 +133,23 @@ func (f fitting) news(before words) (all []string) {
 }
 
 // openFor opens what BFD needs. What was made over the API must not keep vipd
-// from a start.
+// from a start, nor then from a reload.
 func (d *daemon) openFor(cfg *config.Config, f *fitting) error {
 	bfd := cfg.BFD
 	bfd.Sessions = withMade(cfg.BFD.Sessions, f.sessions)
 	err := d.live.open(bfd)
-	if err == nil || d.left.Load() != nil || len(bfd.Sessions) == len(cfg.BFD.Sessions) {
+	if err == nil || len(bfd.Sessions) == len(cfg.BFD.Sessions) {
 		return err
 	}
 	for i, s := range f.sessions {
-		if s.wrong == "" {
-			f.sessions[i].made, f.sessions[i].wrong = config.BFDSession{}, sessionText(s.Session, err.Error())
-			d.Log.Error("left out", zap.String("problem", f.sessions[i].wrong))
+		if s.wrong != "" {
+			continue
 		}
+		if d.left.Load() != nil && d.words.sessions[i].wrong == "" {
+			return err
+		}
+		f.sessions[i].made, f.sessions[i].wrong = config.BFDSession{}, sessionText(s.Session, err.Error())
+		d.Log.Error("left out", zap.String("problem", f.sessions[i].wrong))
 	}
 	return d.live.open(cfg.BFD)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -55,7 +56,10 @@ func (d *daemon) addSession(ctx context.Context, by control.Actor, r *vipdv1.Add
 	one := madeSession{made: made, Session: state.Session{
 		Owner: ownerOf(r.GetOwner()), Peer: r.GetPeer(), Local: r.GetLocal(), Interface: r.GetInterface(), Profile: r.GetProfile(), Multihop: r.GetMultihop(),
 	}}
-	if err := d.keepSessions(ctx, append(slices.Clone(d.words.sessions), one)); err != nil {
+	others := slices.DeleteFunc(slices.Clone(d.words.sessions), func(s madeSession) bool {
+		return s.wrong != "" && s.Peer == one.Peer && s.Local == one.Local && s.Interface == one.Interface && s.Multihop == one.Multihop
+	})
+	if err := d.keepSessions(ctx, append(others, one)); err != nil {
 		return "", err
 	}
 	d.Log.Info("bfd session made", zap.String("session", id), zap.String("by", string(by)))
@@ -65,7 +69,10 @@ func (d *daemon) addSession(ctx context.Context, by control.Actor, r *vipdv1.Add
 
 // removeSession ends one that was made over the API.
 func (d *daemon) removeSession(ctx context.Context, by control.Actor, id string) error {
-	i := slices.IndexFunc(d.words.sessions, func(s madeSession) bool { return s.Peer == id || s.made.Peer.IsValid() && idOf(s.made) == id })
+	i, err := d.findSession(id)
+	if err != nil {
+		return err
+	}
 	if i < 0 {
 		if slices.ContainsFunc(d.cfg.BFD.Sessions, func(s config.BFDSession) bool { return idOf(s) == id || s.Peer.String() == id }) {
 			return control.Refuse(control.Precondition, "bfd session %s: is of the configuration file (change it there and reload)", id)
@@ -78,6 +85,26 @@ func (d *daemon) removeSession(ctx context.Context, by control.Actor, id string)
 	d.Log.Info("bfd session removed", zap.String("session", id), zap.String("by", string(by)))
 	d.note(&vipdv1.Event{Kind: kindDefinition, Subject: id, To: "removed", By: string(by), Reason: "bfd session"})
 	return nil
+}
+
+// findSession finds one that was made over the API by its id, or by its peer
+// where there is one such; -1: none.
+func (d *daemon) findSession(id string) (int, error) {
+	at, ids := -1, []string{}
+	for i, s := range d.words.sessions {
+		switch {
+		case s.wrong == "" && idOf(s.made) == id:
+			return i, nil
+		case s.wrong == "" && s.made.Peer.String() == id:
+			at, ids = i, append(ids, idOf(s.made))
+		case s.Peer == id && at < 0: // left out: it has no id
+			at = i
+		}
+	}
+	if len(ids) > 1 {
+		return 0, control.Refuse(control.Precondition, "bfd sessions with %s made over the API are %s (write the id of one)", id, strings.Join(ids, " and "))
+	}
+	return at, nil
 }
 
 // keepSessions opens what the new list needs, keeps it and puts it in force.

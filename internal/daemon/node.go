@@ -208,6 +208,9 @@ func (n node) AddBfdSession(ctx context.Context, by control.Actor, r *vipdv1.Add
 		id, err = n.addSession(ctx, by, r)
 		return err
 	})
+	if err == nil {
+		err = n.publisher.Sync(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +225,10 @@ func (n node) AddBfdSession(ctx context.Context, by control.Actor, r *vipdv1.Add
 
 // RemoveBfdSession ends one.
 func (n node) RemoveBfdSession(ctx context.Context, by control.Actor, r *vipdv1.RemoveBfdSessionRequest) error {
-	return n.do(ctx, func(ctx context.Context) error { return n.removeSession(ctx, by, r.GetId()) })
+	if err := n.do(ctx, func(ctx context.Context) error { return n.removeSession(ctx, by, r.GetId()) }); err != nil {
+		return err
+	}
+	return n.publisher.Sync(ctx)
 }
 
 // Reload reads the configuration anew.
