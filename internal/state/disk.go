@@ -16,6 +16,9 @@ import (
 // that somebody must look at.
 const maxAside = 100
 
+// ErrUnsure is that the disk can't tell what the next start will find.
+var ErrUnsure = errors.New("it is in its place, but the next start may find the old one")
+
 // A disk is what Save and SetAside do to files. The tests have one that loses
 // its power, and one that fails.
 type disk interface {
@@ -55,7 +58,7 @@ func replace(d disk, dir string, data []byte) error {
 		return err
 	}
 	if err := names.Sync(); err != nil {
-		return fmt.Errorf("it is in its place, but the next start may find the old one: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
 	return nil
 }
