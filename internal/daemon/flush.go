@@ -36,10 +36,11 @@ func Flush(ctx context.Context, cfg *config.Config, log *zap.Logger) (int, error
 	options := bgpclient.DialOptions{Target: cfg.BGP.Address, Owner: Owner(cfg.Node)}
 	known, memory := recollect(cfg.StateDir)
 	// A Reconciler of which nothing is wanted.
-	rec := bgpclient.New(bgpclient.Options{
-		Owner: options.Owner, Log: log, Dial: untilEmpty(cfg.BGP, options, give),
-		Disabled: known.Disabled, Remember: forgetting(cfg.StateDir, known),
-	})
+	o := bgpclient.Options{Owner: options.Owner, Log: log, Dial: untilEmpty(cfg.BGP, options, give), Disabled: known.Disabled}
+	if cfg.StateDir != "" {
+		o.Remember = forgetting(cfg.StateDir)
+	}
+	rec := bgpclient.New(o)
 	life, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- rec.Run(life) }() // ends with stop
@@ -69,9 +70,14 @@ func recollect(dir string) (state.State, error) {
 }
 
 // forgetting saves which neighbors are disabled still. That no failure is known
-// of them is true of the next life, too.
-func forgetting(dir string, known state.State) func(context.Context, []netip.Addr) error {
+// of them is true of the next life, too. The rest is read again: an operator may
+// have said something since.
+func forgetting(dir string) func(context.Context, []netip.Addr) error {
 	return func(_ context.Context, disabled []netip.Addr) error {
+		known, err := state.Load(dir)
+		if err != nil {
+			return err
+		}
 		known.Disabled, known.Waiting = disabled, disabled
 		return state.Save(dir, known)
 	}

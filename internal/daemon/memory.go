@@ -19,6 +19,7 @@ import (
 type memory struct {
 	dir   string // empty: nothing survives
 	asked chan saving
+	write func(dir string, s state.State) error
 
 	saves, failures atomic.Uint64
 
@@ -64,7 +65,7 @@ func (d *daemon) remembering() (state.State, error) {
 }
 
 func newMemory(dir string, known state.State) *memory {
-	return &memory{dir: dir, asked: make(chan saving), known: known}
+	return &memory{dir: dir, asked: make(chan saving), write: state.Save, known: known}
 }
 
 // keeps tells whether anything survives.
@@ -92,8 +93,11 @@ func (m *memory) save(change func(*state.State)) error {
 	next := m.known
 	change(&next)
 	if m.keeps() {
-		if err := state.Save(m.dir, next); err != nil {
+		if err := m.write(m.dir, next); err != nil {
 			m.failures.Add(1)
+			if errors.Is(err, state.ErrUnsure) { // what is refused must not come back with the next life
+				err = errors.Join(err, m.write(m.dir, m.known))
+			}
 			return err
 		}
 		m.saves.Add(1)

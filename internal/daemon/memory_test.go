@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -68,6 +69,52 @@ func TestMemoryThatCanNotBeReadStopsTheStart(t *testing.T) {
 	kept, _ := filepath.Glob(filepath.Join(dir, "*.bad*"))
 	if err != nil || len(known.Disabled) != 0 || len(kept) != 1 || logs.FilterMessageSnippet("ignored").Len() != 1 {
 		t.Errorf("have %+v, %v, kept %v, log %v", known, err, kept, logs.All())
+	}
+}
+
+// Where the disk can't tell which of both it has, it is given the old one again.
+func TestRefusedChangeIsNotLeftOnTheDisk(t *testing.T) {
+	m := newMemory(t.TempDir(), state.State{Waiting: someNeighbor})
+	var written []state.State
+	m.write = func(_ string, s state.State) error {
+		if written = append(written, s); len(written) == 1 {
+			return fmt.Errorf("state: %w: bad disk", state.ErrUnsure)
+		}
+		return nil
+	}
+	if err := m.save(func(s *state.State) { s.Disabled = someNeighbor }); err == nil {
+		t.Error("nobody is told")
+	}
+	if len(written) != 2 || len(written[1].Disabled) > 0 || len(written[1].Waiting) != 1 || len(m.known.Disabled) > 0 {
+		t.Errorf("written %+v", written)
+	}
+}
+
+// A flush enables neighbors, and forgets nothing but them.
+func TestFlushKeepsWords(t *testing.T) {
+	dir := t.TempDir()
+	if err := state.Save(dir, state.State{Disabled: someNeighbor, Drain: &state.Drain{By: "me"}}); err != nil {
+		t.Fatal(err)
+	}
+	known, err := recollect(dir)
+	if err != nil || len(known.Disabled) != 1 {
+		t.Fatal(known, err)
+	}
+	known.Overrides = []state.Override{{VIP: "a", Word: "withdraw"}} // said meanwhile
+	known.VIPs = []state.VIP{{Owner: "lb", Version: 7, Spec: []byte(`{"name":"c"}`)}}
+	if err := state.Save(dir, known); err != nil {
+		t.Fatal(err)
+	}
+	if err := forgetting(dir)(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	left, err := state.Load(dir)
+	if err != nil || len(left.Disabled) > 0 || left.Drain == nil || len(left.Overrides) != 1 || len(left.VIPs) != 1 || left.VIPs[0].Version != 7 {
+		t.Errorf("left %+v, %v", left, err)
+	}
+	spoil(t, dir)
+	if err := forgetting(dir)(t.Context(), nil); err == nil {
+		t.Error("what can't be read was written over")
 	}
 }
 
