@@ -108,7 +108,9 @@ func (c *checker) fits(at string, key BFDKey, profile string) {
 }
 
 // around is what c knows besides what it shows: nothing, if nobody loaded it.
-func (c *Config) around() *rest { return cmp.Or(c.rest, &rest{opts: Options{ReadFile: onlyFiles(readFile)}}) }
+func (c *Config) around() *rest {
+	return cmp.Or(c.rest, &rest{opts: Options{ReadFile: onlyFiles(readFile)}})
+}
 
 // onlyFiles reads nothing that could keep its reader waiting for ever, as a FIFO
 // does: a client may name what it likes.
