@@ -103,11 +103,14 @@ func groupID(group string) (int, error) {
 // lock keeps two vipd that start at once from taking each other's socket for
 // one that nobody serves. The kernel drops it with the process, however it ends.
 func lock(path string) (*os.File, error) {
+	// Like systemd's RuntimeDirectory, for who starts vipd by hand: /run is empty
+	// after each boot. What is there already, or can't be made, shows below.
+	_ = os.Mkdir(filepath.Dir(path), 0o755)
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		dir := filepath.Dir(path)
-		return nil, fmt.Errorf("there is no directory %s: make it, or with systemd set RuntimeDirectory=%s", dir, filepath.Base(dir))
+		return nil, fmt.Errorf("there is no directory %s: make it (systemd: RuntimeDirectory=%s), or choose another path in api.listen, or none: []", dir, filepath.Base(dir))
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: let vipd's user write in %s, or choose another path", err, filepath.Dir(path))
 	case err != nil:

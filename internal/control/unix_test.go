@@ -151,7 +151,7 @@ func TestSocketThatCanNotBeHad(t *testing.T) {
 		{link, "", link + noSocket},
 		{at("foreign"), "", fmt.Sprintf(served, at("foreign"))},
 		{at("twin"), "", fmt.Sprintf(served, at("twin"))},
-		{at("none/s"), "", "there is no directory " + at("none") + ": make it, or with systemd set RuntimeDirectory=none"},
+		{at("none/deep/s"), "", "there is no directory " + at("none/deep") + ": make it (systemd: RuntimeDirectory=deep), or choose another path in api.listen, or none: []"},
 		{"relative", "", "is no absolute path (write unix:///run/vipd/vipd.sock)"},
 		{long, "", "the path has 108 bytes, and a socket's at most 107: choose a shorter one"},
 		{at("s"), "no-such-group", `api.group: there is no group "no-such-group": make it (groupadd --system no-such-group), or write another`},
@@ -348,4 +348,18 @@ func TestAnotherUser(t *testing.T) {
 			t.Errorf("got %s", read)
 		}
 	})
+}
+
+// /run is empty after each boot, and who starts vipd by hand has no systemd to
+// make a folder there.
+func TestTheSocketsFolderIsMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vipd", "s")
+	f, err := lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("%v, %v", info, err)
+	}
 }
