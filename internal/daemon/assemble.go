@@ -26,6 +26,9 @@ import (
 	"github.com/fiberlb/vipd/internal/web"
 )
 
+// readAtOnce is how many requests may read files at a time.
+const readAtOnce = 8
+
 // assemble makes all rooms. Those with ports open them first: should another
 // vipd run here with the same configuration, this one ends before it touched a
 // route.
@@ -35,7 +38,7 @@ func assemble(o Options) (_ *daemon, err error) {
 	d := &daemon{
 		Options: o, cfg: cfg, pool: check.NewPool(), timings: web.NewTimings(), started: started,
 		calls: make(chan func()), gone: make(chan struct{}), expiry: time.NewTimer(0),
-		hangups: make(chan struct{}, 1), reloading: make(chan struct{}, 1), fitting: make(chan struct{}, fitAtOnce),
+		hangups: make(chan struct{}, 1), reloading: make(chan struct{}, 1), fitting: make(chan struct{}, readAtOnce),
 		// A name that no other life has, as far as the clock goes.
 		board: board.New(cfg.Node+"-"+strconv.FormatInt(started.UnixNano(), 36), board.Options{}),
 	}

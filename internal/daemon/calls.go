@@ -35,6 +35,21 @@ func aside[T any](ctx context.Context, f func() T) (T, error) {
 	}
 }
 
+// reading is aside for requests, of which slots bounds how many read at a time: one
+// whose disk hangs keeps a thread for as long.
+func reading[T any](ctx context.Context, slots chan struct{}, f func() T) (T, error) {
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+	return aside(ctx, func() T {
+		defer func() { <-slots }()
+		return f()
+	})
+}
+
 // wake is for a channel of one place: many wakes are one.
 func wake(c chan<- struct{}) {
 	select {

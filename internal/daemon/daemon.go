@@ -150,7 +150,7 @@ func (d *daemon) tasks() []task {
 		tasks = append(tasks, task{"web", d.web.Run})
 	}
 	if d.api != nil {
-		tasks = append(tasks, task{"api", d.api.Run})
+		tasks = append(tasks, task{"api", d.serveAPI})
 	}
 	return tasks
 }

@@ -94,15 +94,23 @@ func (d *daemon) drainNode(ctx context.Context, by control.Actor, r *vipdv1.Drai
 	if err := d.keep(ctx, func(s *state.State) { s.Drain = next }); err != nil {
 		return err
 	}
-	prefer := d.cfg.Drain.PreferOthers
+	prefer, before := d.cfg.Drain.PreferOthers, d.service()
 	if d.words.drain != nil {
 		prefer = 0 // it is withdrawn already, or soon: no way back by another drain
 	}
 	d.words.drain = next
 	d.Log.Warn("draining", zap.String("by", string(by)), zap.String("reason", next.Reason))
-	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: "serving", To: "draining", Reason: next.Reason, By: string(by)})
+	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: before, To: "draining", Reason: next.Reason, By: string(by)})
 	d.orderDrain(prefer)
 	return nil
+}
+
+// service is what events call the node's present state.
+func (d *daemon) service() string {
+	if d.words.drain != nil {
+		return "draining"
+	}
+	return "serving"
 }
 
 // undrain puts it back.

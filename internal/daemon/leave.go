@@ -28,7 +28,7 @@ func (d *daemon) leave(c cause) error {
 	close(d.gone)
 	d.leaving.Store(&c.reason)
 	d.drainer.Set(nil)
-	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: "serving", To: "stopping", Reason: c.reason})
+	d.note(&vipdv1.Event{Kind: kindDrain, Subject: d.cfg.Node, From: d.service(), To: "stopping", Reason: c.reason})
 	d.Notify("STOPPING=1\nSTATUS=draining: " + c.reason)
 	patient, hurry := context.WithCancel(context.Background())
 	defer hurry()

@@ -56,10 +56,6 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return p.Masked(), err
 }
 
-// fitAtOnce is how many requests read files at a time: one whose disk hangs keeps
-// a thread for as long.
-const fitAtOnce = 8
-
 // A fitted definition is what it means under a configuration.
 type fitted struct {
 	spec  json.RawMessage // that this is of

@@ -23,7 +23,7 @@ type memory struct {
 
 	saves, failures atomic.Uint64
 
-	known state.State // Run's goroutine owns it
+	known state.State // it is who saves that has it, one at a time
 }
 
 // keepWithin bounds how long anybody waits for the disk.
@@ -71,21 +71,26 @@ func newMemory(dir string, known state.State) *memory {
 // keeps tells whether anything survives.
 func (m *memory) keeps() bool { return m.dir != "" }
 
-// Run saves what it is asked to until ctx ends.
+// Run saves what it is asked to until ctx ends. A disk that hangs then is left
+// alone: it must not keep vipd from ending.
 func (m *memory) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case s := <-m.asked:
-			before := m.known
-			err := m.save(s.change)
-			if err == nil && !s.decided.CompareAndSwap(false, true) {
-				err = m.save(func(now *state.State) { *now = before })
-			}
-			s.done <- err
+			_, _ = aside(ctx, func() struct{} { m.answer(s); return struct{}{} })
 		}
 	}
+}
+
+func (m *memory) answer(s saving) {
+	before := m.known
+	err := m.save(s.change)
+	if err == nil && !s.decided.CompareAndSwap(false, true) {
+		err = m.save(func(now *state.State) { *now = before })
+	}
+	s.done <- err
 }
 
 // save changes what is known, all or nothing.

@@ -245,10 +245,14 @@ func (n node) Reload(ctx context.Context, by control.Actor) (warnings []string, 
 }
 
 // CheckConfig tells what this vipd would make of a file.
-func (n node) CheckConfig(_ context.Context, fileName string, content []byte) (*vipdv1.CheckConfigResponse, error) {
+func (n node) CheckConfig(ctx context.Context, fileName string, content []byte) (*vipdv1.CheckConfigResponse, error) {
 	if n.Parse == nil {
 		return nil, control.Refuse(control.Unavailable, "started without a way to check")
 	}
+	return reading(ctx, n.fitting, func() *vipdv1.CheckConfigResponse { return n.checked(fileName, content) })
+}
+
+func (n node) checked(fileName string, content []byte) *vipdv1.CheckConfigResponse {
 	cfg, problems, err := n.Parse(fileName, content)
 	out := &vipdv1.CheckConfigResponse{Ok: cfg != nil && err == nil}
 	if err != nil {
@@ -258,14 +262,14 @@ func (n node) CheckConfig(_ context.Context, fileName string, content []byte) (*
 		out.Problems = append(out.Problems, p.String())
 	}
 	if cfg == nil {
-		return out, nil
+		return out
 	}
 	var text bytes.Buffer
 	if err := Describe(&text, cfg); err != nil {
 		out.Ok, out.Problems = false, append(out.Problems, err.Error())
 	}
 	out.Description = text.String()
-	return out, nil
+	return out
 }
 
 var _ control.Node = node{}

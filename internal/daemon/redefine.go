@@ -56,17 +56,11 @@ func covers(ready map[string]fitted, put []definitions.VIP) bool {
 // prepared is what VIPs of a request mean, all of them or an error that says what is
 // wrong with each.
 func (d *daemon) prepared(ctx context.Context, cfg *config.Config, put []definitions.VIP, at map[string]string) (map[string]fitted, error) {
-	select {
-	case d.fitting <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 	type fits struct {
 		vips     map[string]fitted
 		problems []config.Problem
 	}
-	all, err := aside(ctx, func() fits {
-		defer func() { <-d.fitting }()
+	all, err := reading(ctx, d.fitting, func() fits {
 		vips, problems := d.fit(cfg, put)
 		return fits{vips, problems}
 	})

@@ -44,7 +44,11 @@ func (d *daemon) reloadConfig(ctx context.Context, by control.Actor) (warnings [
 	}
 	if d.begun.Load() {
 		d.Notify(reloading())
-		defer d.Notify("READY=1")
+		defer func() {
+			if d.leaving.Load() == nil { // else it stops already
+				d.Notify("READY=1")
+			}
+		}()
 	}
 	next, err := d.loaded(ctx)
 	if err == nil {

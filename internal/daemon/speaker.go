@@ -33,6 +33,18 @@ func (d *daemon) dial(ctx context.Context) (bgpclient.Conn, error) {
 	return dialGoBGP(ctx, d.Config.BGP, d.dialOptions(d.Config.BGP.Address))
 }
 
+// serveAPI serves the control API. It waits for an embedded speaker: see its
+// Ready.
+func (d *daemon) serveAPI(ctx context.Context) error {
+	if d.speaker != nil {
+		select {
+		case <-d.speaker.Ready():
+		case <-ctx.Done():
+		}
+	}
+	return d.api.Run(ctx)
+}
+
 func (d *daemon) dialOptions(target string) bgpclient.DialOptions {
 	return bgpclient.DialOptions{Target: target, Owner: Owner(d.Config.Node), Observe: d.timings.RPC}
 }

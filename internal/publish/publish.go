@@ -20,6 +20,9 @@ const (
 	// pace is the least time between passes: what changes often within it is
 	// shown once, as it is then.
 	pace = 5 * time.Millisecond
+	// share is how many times as long as a pass took the next one waits: a VIP of
+	// many backends that change all the time must not have the rooms all to itself.
+	share, longest = 3, 500 * time.Millisecond
 	// atOnce is how many VIPs the health loop is asked for at a time.
 	atOnce = 256
 )
@@ -119,18 +122,19 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case asked = <-p.syncs:
 		case <-p.wake:
 		}
+		began := time.Now()
 		p.pass(ctx)
 		if asked != nil {
 			close(asked)
 			continue
 		}
-		p.rest(ctx)
+		p.rest(ctx, min(max(pace, share*time.Since(began)), longest))
 	}
 }
 
 // rest lets changes gather, unless somebody waits for them.
-func (p *Publisher) rest(ctx context.Context) {
-	timer := time.NewTimer(pace)
+func (p *Publisher) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
