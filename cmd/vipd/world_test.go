@@ -15,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
 	"github.com/fiberlb/vipd/bgpclient/gobgptest"
 )
 
@@ -53,6 +57,7 @@ type plan struct {
 	bfd       string   // the section
 	checks    string   // more checks
 	state     string   // the folder for what is remembered
+	hooks     string   // one
 	rise      int      // of the check; 0: 1
 	vips      []string
 	log       string // level; empty: debug
@@ -102,12 +107,27 @@ vips:
   [%s]
 http: {listen: "%s"}
 api: {listen: ["unix://%s"]}
+hooks: [%s]
 log: {level: %s}
-`, p.state, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, w.socket(), p.log))
+`, p.state, w.bgp(p), comma(p.bgp), p.bfd, p.drain, cmp.Or(p.rise, 1), p.checks, strings.Join(p.vips, ",\n   "), w.listen, w.socket(), p.hooks, p.log))
 }
 
 // socket is that of the control API.
 func (w *world) socket() string { return filepath.Join(w.tmp, "vipd.sock") }
+
+// override puts the operator's word on a VIP.
+func (w *world) override(vip, word string) {
+	w.Helper()
+	conn, err := grpc.NewClient("unix://"+w.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = vipdv1.NewVipServiceClient(conn).SetOverride(w.ctx, &vipdv1.SetOverrideRequest{Vip: vip, Word: word}, grpc.WaitForReady(true))
+	if err != nil {
+		w.Fatal(err)
+	}
+}
 
 func (w *world) bgp(p plan) string {
 	if p.own {

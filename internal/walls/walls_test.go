@@ -52,11 +52,11 @@ var rooms = []struct {
 
 // testsMay says what only the tests of a package may import besides.
 var testsMay = map[string][]string{
-	"internal/lab/bench":       {"bfdengine", "api/vipd/v1"},                                          // the engine alone, as a process, beside other daemons
-	"internal/lab/operatorlab": {"api/vipd/v1"},                                                       // reads what vipctl tells, and calls the API as a controller does
-	"internal/web":             {"bfdengine/packet", "bfdengine/session"},                             // snapshots made by hand
-	"internal/view":            {"bfdengine/packet", "bfdengine/session"},                             // likewise
-	"cmd/vipd":                 {"bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
+	"internal/lab/bench":       {"bfdengine", "api/vipd/v1"},                                                         // the engine alone, as a process, beside other daemons
+	"internal/lab/operatorlab": {"api/vipd/v1"},                                                                      // reads what vipctl tells, and calls the API as a controller does
+	"internal/web":             {"bfdengine/packet", "bfdengine/session"},                                            // snapshots made by hand
+	"internal/view":            {"bfdengine/packet", "bfdengine/session"},                                            // likewise
+	"cmd/vipd":                 {"api/vipd/v1", "bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
 }
 
 // cores are pure. A folder may not be there yet; a file must be.
