@@ -28,6 +28,9 @@ type Override struct {
 	Reason string
 	Since  time.Time
 	Until  time.Time // zero: no end
+	// Kept is that it was said before this loop knew the VIP: then how the VIP is
+	// advertised stays until that is known again.
+	Kept bool
 }
 
 // A Word is what an operator may say.
@@ -125,6 +128,8 @@ func Decide(p Policy, in Inputs, now time.Time) Intent {
 		return withdraw(RuleDraining, in.Drain.text()).again(in.Drain.Until)
 	case in.Override.Word == ForceWithdraw:
 		return withdraw(RuleOverrideWithdraw, in.Override.text()).again(in.Override.Until)
+	case in.Override.Word == ForceAdvertise && in.Override.Kept && in.Last.State == Undecided && p.shape(in.Tally) != p.shape(in.Tally.hopeful()):
+		return undecided("undecided how weak: " + in.Override.text()).again(in.Override.Until)
 	case in.Override.Word == ForceAdvertise:
 		return advertise(RuleOverrideAdvertise, p, in, now, in.Override.text()).again(in.Override.Until)
 	case in.Uplinks.down() && p.OnUplinksDown == UplinksWithdraw:
