@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -170,6 +173,51 @@ func TestRestartWritesNothing(t *testing.T) {
 	sync2(t, n)
 	if !l.has("192.0.2.3/32") {
 		t.Error("an undecided VIP was withdrawn")
+	}
+}
+
+// A weak node that restarts does not look strong for a moment, whoever advertises.
+func TestRestartHidesNoWeaknessOfAnOverride(t *testing.T) {
+	var hang atomic.Bool
+	release := make(chan struct{})
+	backend := func(status int) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if hang.Load() {
+				<-release
+			}
+			w.WriteHeader(status)
+		}))
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String()
+	}
+	l := newLedger()
+	o := ledgered(t, l, bgpVIPs(silent(t), fmt.Sprintf("  - {name: w, prefix: 192.0.2.3, check: web, degraded: [{below: 2, med: 200}], backends: [{address: %q}, {address: %q}]}\n",
+		backend(200), backend(500))))
+	answer := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answer) // before the servers are closed
+	n, _, kill := lives(t, o)
+	eventually(t, "it is degraded", func() bool {
+		v, err := n.GetVip(t.Context(), "w")
+		return err == nil && v.GetDegraded() && v.GetTally().GetUnknown() == 0
+	})
+	if _, err := n.SetOverride(t.Context(), "me", override("w", "advertise", 0)); err != nil {
+		t.Fatal(err)
+	}
+	sync2(t, n)
+	kill()
+	hang.Store(true)
+	l.take()
+	n, _, _ = lives(t, o)
+	sync2(t, n)
+	wantVIP(t, n, "w", "undecided", "undecided")
+	answer()
+	eventually(t, "it is degraded again", func() bool {
+		v, err := n.GetVip(t.Context(), "w")
+		return err == nil && v.GetRule() == "override_advertise" && v.GetDegraded()
+	})
+	sync2(t, n)
+	if written := l.take(); len(written) > 0 {
+		t.Errorf("a restart wrote %q", written)
 	}
 }
 

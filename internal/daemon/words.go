@@ -107,7 +107,9 @@ func (d *daemon) enforce(ctx context.Context) error {
 			continue
 		}
 		d.Log.Info("override of before is in force", zap.String("vip", name), zap.String("word", o.Word), zap.String("by", o.By), zap.String("reason", o.Reason))
-		if err := d.loop.SetOverride(ctx, name, overrideOf(o, clock)); err != nil {
+		before := overrideOf(o, clock)
+		before.Kept = true
+		if err := d.loop.SetOverride(ctx, name, before); err != nil {
 			return err
 		}
 	}
