@@ -99,8 +99,9 @@ type daemon struct {
 // all is withdrawn and stopped. An error means that it could not start, that
 // it could not go on, or that routes may still be announced.
 //
-// Its goroutines: one for each task below, those that the rooms start, and the
-// caller's, which handles signals.
+// Its goroutines: one for each task below, those that the rooms start, one for
+// each thing that reads or writes files, and the caller's, which handles signals
+// and owns what operators said.
 func Run(ctx context.Context, o Options) error {
 	d, err := assemble(o)
 	if err != nil {

@@ -102,3 +102,34 @@ func TestMadeSessionThatCanNotBeIsLeftOut(t *testing.T) {
 		t.Errorf("problems %q, kept %v", problems, n.memory.known.Sessions)
 	}
 }
+
+// A VIP of the API may follow a session that the file has, for as long as it has
+// it.
+func TestMadeVIPThatFollowsASession(t *testing.T) {
+	here, there := twoHosts(23)
+	text := once(fmt.Sprintf(bfdOnly, here, there))
+	n, _, _ := lives(t, stateful(t, text))
+	follow := func(peer string) error {
+		_, err := n.UpsertVip(t.Context(), "me", &vipdv1.UpsertVipRequest{Vip: spec("c", "192.0.2.3", func(v *vipdv1.VipSpec) {
+			v.Check, v.Backends[0].Address = "alive", peer+":80"
+		})})
+		return err
+	}
+	if err := follow(here); err == nil { // there is none with this one
+		t.Error("a session was made for a VIP of the API, or it waits for one for ever")
+	}
+	if err := follow(there); err != nil {
+		t.Fatal(err)
+	}
+	r := routerAt(t, there, here, calm)
+	defer r.stop()
+	eventually(t, "it is advertised", func() bool {
+		v, err := n.GetVip(t.Context(), "c")
+		return err == nil && v.GetState() == "advertised"
+	})
+	gone := strings.Replace(text, "vips: [{name: web, prefix: 192.0.2.1, check: alive, backends: [{address: '"+there+":80'}]}]", "vips: []", 1)
+	if err := reloads(t, n, gone); err == nil || !strings.Contains(err.Error(), "vip c made over the API") {
+		t.Errorf("reload: %v", err)
+	}
+	wantVIP(t, n, "c", "advertised", "checks")
+}

@@ -55,6 +55,26 @@ func TestOverrideSurvivesACrash(t *testing.T) {
 	})
 }
 
+// Without a state_dir words last as long as this life, and leave no file.
+func TestWordsWithoutAStateDir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	o, _ := options(t, withVIPs+"state_dir: ''\n")
+	n, _, kill := lives(t, o)
+	upsert(t, n, spec("c", "192.0.2.3", nil))
+	if _, err := n.SetOverride(t.Context(), "me", override("c", "advertise", time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wantVIP(t, n, "c", "advertised", "override_advertise")
+	kill()
+	n, _, _ = lives(t, o)
+	if _, err := n.GetVip(t.Context(), "c"); err == nil {
+		t.Error("it is there again")
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
+		t.Errorf("files %v, %v", files, err)
+	}
+}
+
 func TestOverrideEndsOnTime(t *testing.T) {
 	o := stateful(t, withVIPs)
 	n, _, kill := lives(t, o)
