@@ -31,15 +31,7 @@ func (l *liveness) status(ctx context.Context) *web.BFD {
 	for reason := packet.None + 1; reason < packet.NumReasons; reason++ {
 		b.Dropped[reason.String()] = stats.Dropped[reason]
 	}
-	b.Snapshots = l.engine.Sessions()
-	n := 0
-	for i, one := range b.Snapshots { // those that leave go last: metrics have them no more
-		if !one.Leaving {
-			b.Snapshots[i], b.Snapshots[n] = b.Snapshots[n], b.Snapshots[i]
-			n++
-		}
-	}
-	sessions := b.Snapshots[:n]
+	sessions := slices.DeleteFunc(l.engine.Sessions(), func(s bfdengine.Snapshot) bool { return s.Leaving })
 	names := labels(sessions)
 	transitions := l.transitions()
 	for i, s := range sessions {

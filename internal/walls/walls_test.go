@@ -42,7 +42,7 @@ var rooms = []struct {
 	{"internal/definitions", nil, "definitions knows whose a VIP is, and nothing of what it means"},
 	{"internal/hook", []string{"api/...", "internal/board"}, "hooks tell others of events, and do not know what happened"},
 	{"internal/flows", nil, "flows counts connections, without knowing what for"},
-	{"internal/web", []string{"api/...", "internal/board", "healthloop", "bgpclient", "bfdengine"}, "web shows the board and snapshots of the rooms: the rest is the daemon's"},
+	{"internal/web", []string{"api/...", "internal/board"}, "web shows the board and what it is given: the rest is the daemon's"},
 	{"internal/control", []string{"api/...", "internal/board"}, "control serves the board and a node: the rest is the daemon's"},
 	{"internal/daemon/...", []string{"api/...", "internal/...", "healthloop/...", "bgpclient/...", "bfdengine/..."}, "the daemon joins the rooms and serves the API through control"},
 	{"internal/demo", []string{"bgpclient", "bgpclient/gobgptest"}, "the demo runs vipd as a process, and needs a router beside it"},
@@ -54,7 +54,6 @@ var rooms = []struct {
 var testsMay = map[string][]string{
 	"internal/lab/bench":       {"bfdengine", "api/vipd/v1"},                                                         // the engine alone, as a process, beside other daemons
 	"internal/lab/operatorlab": {"api/vipd/v1"},                                                                      // reads what vipctl tells, and calls the API as a controller does
-	"internal/web":             {"bfdengine/packet", "bfdengine/session"},                                            // snapshots made by hand
 	"internal/view":            {"bfdengine/packet", "bfdengine/session"},                                            // likewise
 	"cmd/vipd":                 {"api/vipd/v1", "bgpclient", "bgpclient/gobgptest", "bfdengine", "bfdengine/packet"}, // vipd as a process, and real speakers and BFD peers beside it
 }

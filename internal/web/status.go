@@ -6,7 +6,6 @@ import (
 	"time"
 
 	vipdv1 "github.com/fiberlb/vipd/api/vipd/v1"
-	"github.com/fiberlb/vipd/bfdengine"
 	"github.com/fiberlb/vipd/internal/board"
 )
 
@@ -87,8 +86,7 @@ type Messages struct{ Open, Update, Notification, Keepalive, Refresh uint64 }
 // BFD is the engine's counts since it began, and its sessions.
 type BFD struct {
 	Sessions                 []BFDSession
-	Snapshots                []bfdengine.Snapshot // of all, those too that say farewell
-	UplinksAlive             int                  // neighbors that no failure is known of
+	UplinksAlive             int // neighbors that no failure is known of
 	UplinksLost              int
 	Dropped                  map[string]uint64 // received packets by reason
 	Lost                     uint64            // received packets that the kernel had no room for
