@@ -105,9 +105,9 @@ var bans = []struct {
 		"go.uber.org/zap.L", "go.uber.org/zap.S", prom + ".MustRegister", prom + ".Register", prom + "/promhttp.Handler"},
 	why: "no default mux, client, logger or registry: who needs one is given it",
 }, {
-	in:   func(f file) bool { return f.under("internal/web/...") || f.under("internal/control/...") },
+	in:   func(f file) bool { return f.under("internal/view/...") },
 	uses: []string{module + "healthloop.Decide", module + "bgpclient.Diff"},
-	why:  "web and control show decisions and take none",
+	why:  "view shows decisions and takes none",
 }}
 
 func TestWallsStand(t *testing.T) {
