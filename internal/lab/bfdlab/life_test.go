@@ -48,6 +48,7 @@ func TestOurAdminDown(t *testing.T) {
 		p.up()
 		p.stop()
 		p.Within(soon, "the other side's session is down", down)
+		p.For(2*p.Detection(), "the capture has the last packets too", down)
 
 		all := p.transcript()
 		ours := all.of(true)
