@@ -32,7 +32,7 @@ const readAtOnce = 8
 // assemble makes all rooms. Those with ports open them first: should another
 // vipd run here with the same configuration, this one ends before it touched a
 // route.
-func assemble(o Options) (_ *daemon, err error) {
+func assemble(o Options) (*daemon, error) {
 	cfg := o.Config
 	started := time.Now()
 	d := &daemon{

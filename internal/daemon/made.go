@@ -28,18 +28,15 @@ func ownerOf(given string) string { return cmp.Or(given, defaultOwner) }
 // recallVIP takes up a definition of a former life. Whether it still fits the
 // configuration, fit tells.
 func (d *daemon) recallVIP(v state.VIP) {
-	var k keptSpec
 	spec, err := decodeSpec(v.Spec)
-	if err == nil {
-		k.Name, _ = spec["name"].(string)
-		k.Prefix, _ = spec["prefix"].(string)
-	}
-	prefix, err := parsePrefix(k.Prefix)
-	if err != nil || k.Name == "" {
+	name, _ := spec["name"].(string)
+	text, _ := spec["prefix"].(string)
+	prefix, wrong := parsePrefix(text)
+	if err = cmp.Or(err, wrong); err != nil || name == "" {
 		d.Log.Error("what is kept of a vip can't be read, it is left out", zap.String("owner", v.Owner), zap.ByteString("spec", v.Spec), zap.Error(err))
 		return
 	}
-	d.words.made.Load(definitions.VIP{Name: k.Name, Prefix: prefix, Owner: v.Owner, Version: v.Version, Spec: v.Spec})
+	d.words.made.Load(definitions.VIP{Name: name, Prefix: prefix, Owner: v.Owner, Version: v.Version, Spec: v.Spec})
 }
 
 // parsePrefix reads a prefix as the configuration does: a bare address is a

@@ -41,11 +41,7 @@ func idOf(s config.BFDSession) string { return view.SessionID(sessionKey(s.BFDKe
 func (d *daemon) addSession(ctx context.Context, by control.Actor, r *vipdv1.AddBfdSessionRequest) (id string, err error) {
 	made, problems := d.cfg.MakeSession(r.GetPeer(), r.GetLocal(), r.GetInterface(), r.GetMultihop(), r.GetProfile())
 	if len(problems) > 0 {
-		var out control.Invalid
-		for _, p := range problems {
-			out = append(out, control.Violation{Field: p.Path, Text: p.Text})
-		}
-		return "", out
+		return "", invalid(problems, nil, nil)
 	}
 	id = idOf(made)
 	for _, s := range d.words.sessions {
@@ -114,8 +110,7 @@ func (d *daemon) keepSessions(ctx context.Context, next []madeSession) error {
 	if err := d.live.open(bfd); err != nil {
 		return control.Refuse(control.Precondition, "%v", err)
 	}
-	w := words{sessions: next}
-	if err := d.keep(ctx, func(s *state.State) { s.Sessions = w.kept() }); err != nil {
+	if err := d.keep(ctx, func(s *state.State) { s.Sessions = kept(next) }); err != nil {
 		return err
 	}
 	d.words.sessions = next

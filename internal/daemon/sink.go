@@ -84,19 +84,24 @@ func (s *sink) stage(vips []config.VIP) {
 // stageSome does so for some, and for some that go. The others hear nothing of
 // it: their intents act as ever.
 func (s *sink) stageSome(vips []config.VIP, gone []string) {
-	for some := range slices.Chunk(vips, atOnce) {
-		s.mu.Lock()
-		for _, v := range some {
-			s.put(v)
-		}
-		s.mu.Unlock()
-	}
+	inTurns(&s.mu, vips, s.put)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range gone {
 		if a, ok := s.vips[name]; ok {
 			s.leave(a)
 		}
+	}
+}
+
+// inTurns calls f for each while mu is held, and lets others have it in between.
+func inTurns[T any](mu *sync.Mutex, all []T, f func(T)) {
+	for some := range slices.Chunk(all, atOnce) {
+		mu.Lock()
+		for _, one := range some {
+			f(one)
+		}
+		mu.Unlock()
 	}
 }
 
@@ -136,13 +141,7 @@ func (s *sink) commit() {
 	former, staged := s.former, s.staged
 	s.former, s.staged = nil, nil
 	s.mu.Unlock()
-	for some := range slices.Chunk(staged, atOnce) {
-		s.mu.Lock()
-		for _, a := range some {
-			s.act(a)
-		}
-		s.mu.Unlock()
-	}
+	inTurns(&s.mu, staged, s.act)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for prefix, name := range former {

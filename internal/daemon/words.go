@@ -36,9 +36,9 @@ type madeSession struct {
 	wrong string            // why
 }
 
-func (w *words) kept() []state.Session {
-	var out []state.Session
-	for _, s := range w.sessions {
+// kept are sessions as they are kept.
+func kept(sessions []madeSession) (out []state.Session) {
+	for _, s := range sessions {
 		out = append(out, s.Session)
 	}
 	return out
